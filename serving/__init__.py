@@ -1,0 +1,1 @@
+"""Everything a prediction is, and the service that answers with it. Imports nothing from `training`."""

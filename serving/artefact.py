@@ -1,0 +1,169 @@
+"""The model artefact: one folder of Hugging Face files and JSON, complete and unaltered or not loaded at all.
+
+`seal` writes MANIFEST.json last, so its presence means that the folder is complete; `load_artefact` checks every file
+against it. Weights are safetensors and all else is JSON or text: nothing is ever unpickled.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from serving.stance import CLAIM_TEMPLATES, STANCES
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+STANCE_CONFIG = "stance.json"
+METRICS = "metrics.json"
+CARD = "README.md"
+MANIFEST = "MANIFEST.json"
+
+REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, STANCE_CONFIG)
+"""METRICS, CARD and pictures join them once the model has been evaluated."""
+
+RELEASED = Path(__file__).parent / "released"
+
+
+class ArtefactError(ValueError):
+    """The folder is not an artefact that may be served; the message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StanceConfig:
+    """stance.json: what must be known beside the weights to answer as in training."""
+
+    max_length: int
+    """Tokens of a pair that the model reads at once."""
+    base_model: str
+    train_config: dict[str, Any]
+    dataset_sha256: str
+    created: str
+    """ISO 8601 date and time, UTC."""
+    versions: dict[str, str]
+    """The libraries that trained it."""
+    temperature: float = 1.0
+    """Logits are divided by it before the softmax (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
+    threshold: float = 1.0
+    """A prediction is confident where its probability reaches this."""
+    labels: list[str] = field(default_factory=lambda: list(STANCES))
+    claim_templates: dict[str, str] = field(default_factory=lambda: dict(CLAIM_TEMPLATES))
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A verified artefact folder."""
+
+    path: Path
+    config: StanceConfig
+    metrics: dict[str, Any] | None
+    version: str
+    """Training date and the first eight digits of the manifest's sha256: the same files, the same version."""
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_stance_config(folder: Path, config: StanceConfig) -> None:
+    """Write stance.json into an artefact that is being made."""
+    write_json(folder / STANCE_CONFIG, asdict(config))
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
+    """Write JSON the way every file of an artefact or report is written."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def seal(folder: Path) -> None:
+    """Write MANIFEST.json, which makes the folder an artefact."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    write_json(folder / MANIFEST, {"files": files})
+
+
+def load_artefact(folder: Path) -> Artefact:
+    """Verify `folder` and read its JSON.
+
+    Raises ArtefactError, naming the file, where anything is missing, altered, unlisted, not plain data, or made for
+    other labels or another claim.
+    """
+    if not folder.is_dir():
+        raise ArtefactError(f"{folder}: there is no such model folder")
+    _check_manifest(folder)
+    config = _read_stance_config(folder)
+    _check_labels(folder)
+    _check_weights(folder)
+    metrics = _read_json(folder / METRICS) if (folder / METRICS).exists() else None
+    version = f"{config.created[:10].replace('-', '')}-{file_sha256(folder / MANIFEST)[:8]}"
+    return Artefact(folder, config, metrics, version)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: missing") from None
+    except ValueError as error:
+        raise ArtefactError(f"{path}: not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ArtefactError(f"{path}: expected a JSON object")
+    return value
+
+
+def _check_manifest(folder: Path) -> None:
+    path = folder / MANIFEST
+    listed = _read_json(path).get("files")
+    if not isinstance(listed, dict):
+        raise ArtefactError(f'{path}: expected {{"files": {{name: sha256}}}}')
+    for name in REQUIRED:
+        if name not in listed:
+            raise ArtefactError(f"{path}: does not list {name}, which every artefact has")
+    for name, digest in listed.items():
+        if Path(name).name != name:
+            raise ArtefactError(f"{path}: lists {name!r}, which is not a plain file name")
+        if not (folder / name).is_file():
+            raise ArtefactError(f"{folder / name}: missing")
+        if file_sha256(folder / name) != digest:
+            raise ArtefactError(f"{folder / name}: altered, its sha256 is not the manifest's")
+    for present in folder.iterdir():
+        if present.name not in listed and present.name != MANIFEST:
+            raise ArtefactError(f"{present}: not in the manifest")
+
+
+def _read_stance_config(folder: Path) -> StanceConfig:
+    path = folder / STANCE_CONFIG
+    try:
+        config = StanceConfig(**_read_json(path))
+    except TypeError as error:
+        raise ArtefactError(f"{path}: {error}") from None
+    if tuple(config.labels) != STANCES:
+        raise ArtefactError(f"{path}: labels are {config.labels}, this service answers with {list(STANCES)}")
+    if config.claim_templates != CLAIM_TEMPLATES:
+        raise ArtefactError(
+            f"{path}: trained on the claims {config.claim_templates}, this service asks {CLAIM_TEMPLATES}"
+        )
+    return config
+
+
+def _check_labels(folder: Path) -> None:
+    path = folder / CONFIG
+    expected = {str(index): stance for index, stance in enumerate(STANCES)}
+    if (found := _read_json(path).get("id2label")) != expected:
+        raise ArtefactError(f"{path}: id2label is {found}, expected {expected}")
+
+
+def _check_weights(folder: Path) -> None:
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, framework="numpy") as weights:
+            if not weights.keys():
+                raise ArtefactError(f"{path}: holds no weights")
+    except SafetensorError as error:
+        raise ArtefactError(f"{path}: not a safetensors file ({error})") from None

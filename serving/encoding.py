@@ -1,0 +1,59 @@
+"""How a (sentence, claim) pair becomes token ids: the only tokenisation in the project, for training and serving."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+WINDOW_OVERLAP = 32
+"""Tokens that two neighbouring windows of one over-long sentence share."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Encoded pairs. A sentence too long for the model spans several windows, so that nothing is cut off."""
+
+    encodings: list[Encoding]
+    pair: NDArray[np.int64]
+    """(windows,): the index of the pair each window belongs to."""
+
+
+def load_tokenizer(path: Path, max_length: int) -> Tokenizer:
+    """Read `tokenizer.json`, set to split over-long sentences into windows of `max_length` tokens.
+
+    The sentence comes first and alone is split: the claim is whole in every window.
+    """
+    tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length, stride=WINDOW_OVERLAP, strategy="only_first")
+    return tokenizer
+
+
+def encode(tokenizer: Tokenizer, sentences: Sequence[str], claims: Sequence[str]) -> Windows:
+    """Encode sentence k with claim k."""
+    encodings: list[Encoding] = []
+    pair: list[int] = []
+    for index, encoding in enumerate(tokenizer.encode_batch(list(zip(sentences, claims, strict=True)))):
+        windows = [encoding, *encoding.overflowing]
+        encodings += windows
+        pair += [index] * len(windows)
+    return Windows(encodings, np.array(pair, dtype=np.int64))
+
+
+def pad(encodings: Sequence[Encoding], pad_id: int) -> dict[str, NDArray[np.int64]]:
+    """The model's inputs, each (len(encodings), longest encoding)."""
+    longest = max(len(encoding) for encoding in encodings)
+    shape = (len(encodings), longest)
+    inputs = {
+        "input_ids": np.full(shape, pad_id, dtype=np.int64),
+        "attention_mask": np.zeros(shape, dtype=np.int64),
+        "token_type_ids": np.zeros(shape, dtype=np.int64),
+    }
+    for row, encoding in enumerate(encodings):
+        inputs["input_ids"][row, : len(encoding)] = encoding.ids
+        inputs["attention_mask"][row, : len(encoding)] = 1
+        inputs["token_type_ids"][row, : len(encoding)] = encoding.type_ids
+    return inputs

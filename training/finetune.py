@@ -1,0 +1,227 @@
+"""Fine-tune the base model as a pair classifier: `python -m training.finetune`.
+
+Reads build/splits/, writes build/finetuned/: a sealed artefact, not yet calibrated. A run that was killed goes on from
+its last checkpoint when it is called again with the same configuration and data.
+"""
+
+import hashlib
+import inspect
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Encoding, Tokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    EvalPrediction,
+    PreTrainedModel,
+    Trainer,
+    TrainingArguments,
+)
+
+from serving.artefact import TOKENIZER, StanceConfig, file_sha256, seal, write_stance_config
+from serving.classifier import softmax
+from serving.encoding import encode, load_tokenizer, pad
+from serving.stance import STANCES
+from training.base_model import BaseModelError, base_model_folder
+from training.claims import claims_for, swapped
+from training.config import TrainConfig
+from training.data import DatasetError, Example, read
+from training.metrics import metrics
+from training.paths import CHECKPOINTS, FINETUNED, SENTENCES, SPLITS
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "scikit-learn", "accelerate")
+CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+class PairDataset(torch.utils.data.Dataset[dict[str, Any]]):
+    """Encoded pairs with the index of their label."""
+
+    def __init__(self, tokenizer: Tokenizer, examples: Sequence[Example], claims: Sequence[str]) -> None:
+        """Encode all; of a sentence longer than the model reads, the first window is learnt from."""
+        windows = encode(tokenizer, [example.sentence for example in examples], claims)
+        first: dict[int, Encoding] = {}
+        for pair, encoding in zip(windows.pair.tolist(), windows.encodings, strict=True):
+            first.setdefault(pair, encoding)
+        self._rows = [
+            # input_ids is where the Trainer looks for a row's length, by which it groups batches
+            {"encoding": first[index], "input_ids": first[index].ids, "label": STANCES.index(example.label)}
+            for index, example in enumerate(examples)
+        ]
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """One pair."""
+        return self._rows[index]
+
+
+class Collator:
+    """Pads a batch as serving does, to the inputs that the model knows."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Read what `model` takes."""
+        self._pad_id = model.config.pad_token_id or 0
+        self._inputs = inspect.signature(model.forward).parameters.keys()
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """A batch of tensors."""
+        arrays = pad([row["encoding"] for row in rows], self._pad_id)
+        batch = {name: torch.from_numpy(array) for name, array in arrays.items() if name in self._inputs}
+        return {**batch, "labels": torch.tensor([row["label"] for row in rows])}
+
+
+def has_fast_bf16() -> bool:
+    """Whether bf16 autocast is faster than fp32 here; CPUs without bf16 instructions only emulate it."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+
+
+def finetune(
+    config: TrainConfig, train: Sequence[Example], calibration: Sequence[Example], dataset_sha256: str
+) -> Path:
+    """Train, keep the weights that did best on the calibration split, and write build/finetuned/."""
+    base = base_model_folder(config.base_model)
+    checkpoints = CHECKPOINTS / _run_key(config, train, calibration)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    AutoTokenizer.from_pretrained(base).save_pretrained(checkpoints / "tokenizer")
+    tokenizer = load_tokenizer(checkpoints / "tokenizer" / TOKENIZER, config.max_length)
+    train = [*train, *swapped(train, config.swap_share, config.seed)]
+    print(f"{len(train)} training pairs, {len(calibration)} calibration pairs", flush=True)
+
+    torch.manual_seed(config.seed)  # the classification head is drawn at random
+    model = AutoModelForSequenceClassification.from_pretrained(
+        base,
+        num_labels=len(STANCES),
+        id2label=dict(enumerate(STANCES)),
+        label2id={stance: index for index, stance in enumerate(STANCES)},
+        dtype=torch.float32,
+    )
+    trainer = Trainer(
+        model,
+        _arguments(config, checkpoints, len(train)),
+        train_dataset=PairDataset(
+            tokenizer, train, claims_for(train, config.attacker_share, config.seed)
+        ),
+        eval_dataset=PairDataset(
+            tokenizer, calibration, [example.claim(with_attacker=False) for example in calibration]
+        ),
+        data_collator=Collator(model),
+        compute_metrics=_macro_f1,
+    )
+    trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
+    _write_artefact(config, model, checkpoints / "tokenizer", dataset_sha256)
+    shutil.rmtree(checkpoints)
+    return FINETUNED
+
+
+def _arguments(config: TrainConfig, checkpoints: Path, rows: int) -> TrainingArguments:
+    steps_per_epoch = -(-rows // config.batch_size)
+    check_every = -(-steps_per_epoch // config.checks_per_epoch)
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=4 * config.batch_size,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        train_sampling_strategy="group_by_length",
+        bf16=has_fast_bf16(),
+        use_cpu=not torch.cuda.is_available(),
+        seed=config.seed,
+        eval_strategy="steps",
+        eval_steps=check_every,
+        save_strategy="steps",
+        save_steps=check_every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="macro_f1",
+        logging_steps=50,
+        remove_unused_columns=False,
+        report_to="none",
+    )
+
+
+def _macro_f1(prediction: EvalPrediction) -> dict[str, float]:
+    scores = metrics(prediction.label_ids, softmax(prediction.predictions.astype("float64"), temperature=1.0))
+    return {"macro_f1": scores["macro_f1"], "accuracy": scores["accuracy"]}
+
+
+def _run_key(config: TrainConfig, train: Sequence[Example], calibration: Sequence[Example]) -> str:
+    """Names a run by all that it depends on, so that only the same run is resumed."""
+    rows = [asdict(example) for example in (*train, *calibration)]
+    content = json.dumps([asdict(config), rows], ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end."""
+    complete = [
+        path
+        for path in folder.glob("checkpoint-*")
+        if all((path / name).is_file() for name in CHECKPOINT_FILES) and _is_json(path / "trainer_state.json")
+    ]
+    if not complete:
+        return None
+    last = max(complete, key=lambda path: int(path.name.rpartition("-")[2]))
+    print(f"going on from {last}", flush=True)
+    return str(last)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
+
+
+def _write_artefact(config: TrainConfig, model: PreTrainedModel, tokenizer: Path, dataset_sha256: str) -> None:
+    shutil.rmtree(FINETUNED, ignore_errors=True)
+    shutil.copytree(tokenizer, FINETUNED)
+    # Half precision halves what is stored and downloaded; the service computes in single precision.
+    model.half().save_pretrained(FINETUNED)
+    stance_config = StanceConfig(
+        max_length=config.max_length,
+        base_model=config.base_model,
+        train_config=asdict(config),
+        dataset_sha256=dataset_sha256,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={name: version(name) for name in LIBRARIES},
+    )
+    write_stance_config(FINETUNED, stance_config)
+    seal(FINETUNED)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fine-tune; exit code 1 for bad data, 2 for a base model that cannot be had."""
+    config = TrainConfig.parse(argv)
+    try:
+        train = read(SPLITS / "train.jsonl", Example)
+        calibration = read(SPLITS / "calibration.jsonl", Example)
+        finetune(config, train, calibration, file_sha256(SENTENCES))
+    except DatasetError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BaseModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"wrote {FINETUNED}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

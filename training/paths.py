@@ -1,0 +1,12 @@
+"""Where each step reads and writes; the Makefile names the same files."""
+
+from pathlib import Path
+
+SENTENCES = Path("datasets/sentences.jsonl")
+SPLITS = Path("build/splits")
+BASELINES = Path("build/baselines.json")
+CHECKPOINTS = Path("build/checkpoints")
+FINETUNED = Path("build/finetuned")
+CALIBRATED = Path("build/calibrated")
+REPORT = Path("build/report")
+ARTEFACT = Path("build/artefact")

@@ -1,0 +1,47 @@
+"""Which split a row belongs to: decided by its group alone, so that adding rows moves none."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.preprocessing import normalize
+
+Split = Literal["train", "calibration", "test"]
+SPLIT_NAMES: tuple[Split, ...] = get_args(Split)
+
+CALIBRATION_PERCENT = 10
+TEST_PERCENT = 10
+
+NEAR_DUPLICATE = 0.6
+"""Cosine of two sentences' sets of two and three words in a row, from which they count as one and the same."""
+
+
+def split_of(group: str) -> Split:
+    """The split of a group."""
+    bucket = int(hashlib.sha256(group.encode()).hexdigest(), 16) % 100
+    if bucket < TEST_PERCENT:
+        return "test"
+    return "calibration" if bucket < TEST_PERCENT + CALIBRATION_PERCENT else "train"
+
+
+def normalized(text: str) -> str:
+    """The words alone: text that differs only in case, spacing or punctuation becomes equal."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def near_duplicates(sentences: Sequence[str], splits: Sequence[Split]) -> list[tuple[int, int]]:
+    """Index pairs (later, earlier) of near-duplicates that stand in different splits."""
+    if len(sentences) < 2:
+        return []
+    vectorizer = CountVectorizer(
+        binary=True, ngram_range=(2, 3), token_pattern=r"(?u)\b\w+\b", dtype=np.float32
+    )
+    words = normalize(vectorizer.fit_transform([*sentences]))
+    similarity = (words @ words.T).tocoo()
+    names = np.array(splits)
+    rows, columns = similarity.row, similarity.col
+    wanted = (similarity.data >= NEAR_DUPLICATE) & (rows > columns) & (names[rows] != names[columns])
+    return sorted(zip(rows[wanted].tolist(), columns[wanted].tolist(), strict=True))
