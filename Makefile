@@ -43,6 +43,10 @@ bento: $(SERVE_ENV) ## build a Bento: the service and the released model, ready 
 .PHONY: data
 data: $(SPLITS) ## check datasets/sentences.jsonl and split it
 
+.PHONY: counts
+counts: $(FULL_ENV) ## write the counts into datasets/README.md, after rows were added
+	$(BIN)/python -m training.counts
+
 .PHONY: train
 train: $(ARTEFACT) ## fine-tune, calibrate, evaluate: build/artefact (BASE_MODEL= SEED= EPOCHS=)
 

@@ -30,9 +30,7 @@ def split_sentences(text: str) -> list[Span]:
             start, end = line.start() + found["start_index"], line.start() + found["end_index"]
             piece = text[start:end]
             if piece.strip():
-                spans.append(
-                    Span(start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip()))
-                )
+                spans.append(Span(start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())))
     return spans
 
 

@@ -48,9 +48,7 @@ class RequestError(Exception):
         """`message` and `details` must not hold the caller's text."""
         error_type = ERROR_TYPES[status]
         self.status = status
-        self.body = ErrorResponse(
-            error=message or MESSAGES[error_type], error_type=error_type, details=list(details)
-        )
+        self.body = ErrorResponse(error=message or MESSAGES[error_type], error_type=error_type, details=list(details))
 
     def response(self) -> JSONResponse:
         """The answer."""

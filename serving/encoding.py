@@ -33,14 +33,25 @@ def load_tokenizer(path: Path, max_length: int) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, sentences: Sequence[str], claims: Sequence[str]) -> Windows:
-    """Encode sentence k with claim k."""
+    """Encode sentence k with claim k.
+
+    A claim may fill half a window; no name that people use comes near it, and what is beyond is left out.
+    """
+    limit = tokenizer.truncation["max_length"] // 2
+    shortened = {claim: _shortened(tokenizer, claim, limit) for claim in set(claims)}
+    pairs = [(sentence, shortened[claim]) for sentence, claim in zip(sentences, claims, strict=True)]
     encodings: list[Encoding] = []
     pair: list[int] = []
-    for index, encoding in enumerate(tokenizer.encode_batch(list(zip(sentences, claims, strict=True)))):
+    for index, encoding in enumerate(tokenizer.encode_batch(pairs)):
         windows = [encoding, *encoding.overflowing]
         encodings += windows
         pair += [index] * len(windows)
     return Windows(encodings, np.array(pair, dtype=np.int64))
+
+
+def _shortened(tokenizer: Tokenizer, claim: str, limit: int) -> str:
+    encoding = tokenizer.encode(claim, add_special_tokens=False)
+    return claim if len(encoding) <= limit else claim[: encoding.offsets[limit - 1][1]]
 
 
 def pad(encodings: Sequence[Encoding], pad_id: int) -> dict[str, NDArray[np.int64]]:

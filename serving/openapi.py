@@ -3,7 +3,7 @@
 BentoML's own is OpenAPI 3.0 and not valid; it also knows neither our errors nor the routes beside its own.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -29,17 +29,22 @@ _ERRORS = {
     "503": "The service is not ready",
     "504": "The request took too long",
 }
-_HEALTH = {"/healthz": "Is the service up?", "/livez": "Is the process alive?", "/readyz": "May requests be sent?"}
+_HEALTH = {
+    "/healthz": "Is the service up?",
+    "/livez": "Is the process alive?",
+    "/readyz": "May requests be sent?",
+}
 
 
 def openapi(version: str, *, needs_key: bool) -> dict[str, Any]:
     """The document served at /docs.json."""
     answers: list[type[BaseModel]] = [AnalyzeResponse, ClassifyResponse, ErrorResponse, InfoResponse]
-    _, schemas = models_json_schema(
-        [(AnalyzeRequest, "validation"), (ClassifyRequest, "validation")]
-        + [(model, "serialization") for model in answers],
-        ref_template=_REF,
-    )
+    models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
+        (AnalyzeRequest, "validation"),
+        (ClassifyRequest, "validation"),
+        *((answer, "serialization") for answer in answers),
+    ]
+    _, schemas = models_json_schema(models, ref_template=_REF)
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {

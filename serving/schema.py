@@ -48,9 +48,7 @@ class Item(_Request):
     """One sentence and the claim to judge it by."""
 
     sentence: Sentence = Field(examples=["The governor dismissed reports that Panjshir had fallen."])
-    place: Name | None = Field(
-        default=None, examples=["Panjshir"], description='Left out: "The province has fallen".'
-    )
+    place: Name | None = Field(default=None, examples=["Panjshir"], description='Left out: "The province has fallen".')
     attacker: Name | None = Field(
         default=None,
         examples=["the Taliban"],

@@ -3,13 +3,13 @@
 import functools
 import gc
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bentoml
 from starlette.middleware.cors import CORSMiddleware
 
-from serving.article import Span, split_sentences, summarize
 from serving.artefact import RELEASED, Artefact, ArtefactError, load_artefact
+from serving.article import Span, split_sentences, summarize
 from serving.boundary import Boundary
 from serving.pages import MODEL_NAME, pages
 from serving.schema import (
@@ -64,7 +64,6 @@ def served_artefact() -> Artefact:
 class StanceService:
     """Labels sentences with their stance towards the claim that a place has fallen."""
 
-    @staticmethod
     @bentoml.on_deployment
     def check_model() -> None:
         """End the start, in one line, where the model is broken: runs once, before any worker."""
@@ -137,14 +136,13 @@ def _analyzed(text: str, span: Span, prediction: Prediction) -> AnalyzedSentence
     return AnalyzedSentence(text=text, start=span.start, end=span.end, holder=None, **dict(prediction))
 
 
+_service: Any = StanceService  # the decorator has made a Service of the class, which its types do not say
 # The first added is the outermost: CORS headers stand on errors too.
 if SETTINGS.cors_origins:
-    StanceService.add_asgi_middleware(
+    _service.add_asgi_middleware(
         CORSMiddleware,
         allow_origins=list(SETTINGS.cors_origins),
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type"],
     )
-StanceService.add_asgi_middleware(
-    Boundary, api_keys=SETTINGS.api_keys, max_body_bytes=SETTINGS.max_body_bytes
-)
+_service.add_asgi_middleware(Boundary, api_keys=SETTINGS.api_keys, max_body_bytes=SETTINGS.max_body_bytes)

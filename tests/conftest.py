@@ -22,10 +22,47 @@ from serving.stance import STANCES
 from training.config import TrainConfig
 
 ROOT = Path(__file__).parents[1]
-WORDS = (
-    "the a has have fallen fell taken captured seized lost to by in of from hold holds army rebels town city province "
-    "denied said claims not yet whether unclear who controls governor spokesman is was it near north place"
-).split()
+WORDS = [
+    "the",
+    "a",
+    "has",
+    "have",
+    "fallen",
+    "fell",
+    "taken",
+    "captured",
+    "seized",
+    "lost",
+    "to",
+    "by",
+    "in",
+    "of",
+    "from",
+    "hold",
+    "holds",
+    "army",
+    "rebels",
+    "town",
+    "city",
+    "province",
+    "denied",
+    "said",
+    "claims",
+    "not",
+    "yet",
+    "whether",
+    "unclear",
+    "who",
+    "controls",
+    "governor",
+    "spokesman",
+    "is",
+    "was",
+    "it",
+    "near",
+    "north",
+    "place",
+]
 
 
 def tiny_bert() -> BertConfig:
@@ -79,7 +116,7 @@ def make_tiny_artefact(folder: Path) -> Path:
     torch.manual_seed(0)
     BertForSequenceClassification(tiny_bert()).save_pretrained(folder)
     config = StanceConfig(
-        max_length=32,
+        max_length=64,
         base_model="tiny",
         train_config=asdict(TrainConfig(base_model="tiny")),
         dataset_sha256="0" * 64,
@@ -137,9 +174,7 @@ def running_service(log: Path, **settings: str) -> Iterator[RunningService]:
     url = f"http://127.0.0.1:{port}"
     environment = serve_environment(STANCE_PORT=str(port), **settings)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            serve_command(), cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(serve_command(), cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         _wait_until_ready(url, process, log)
         yield RunningService(url, log, process)

@@ -1,6 +1,6 @@
 """Bad input over HTTP: always one error shape, never a 500, never the caller's text, and the next request works.
 
-    {"error": "<one sentence>", "error_type": "validation", "details": [{"loc": ["items", 0, "place"], "msg": "..."}]}
+{"error": "<one sentence>", "error_type": "validation", "details": [{"loc": ["items", 0, "place"], "msg": "..."}]}
 """
 
 import json

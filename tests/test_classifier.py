@@ -38,11 +38,11 @@ def test_unequal_numbers_of_sentences_and_claims_are_refused(tiny_classifier):
         tiny_classifier.predict_proba(SENTENCES, CLAIMS[:-1])
 
 
-def test_end_of_an_over_long_sentence_counts(tiny_classifier):
-    start = "the army holds the town " * 20
-    calm = tiny_classifier.predict_proba([start + "in the north"], ["it has fallen"])
-    other = tiny_classifier.predict_proba([start + "rebels captured it"], ["it has fallen"])
-    assert np.abs(calm - other).max() > 1e-6
+def test_end_of_an_over_long_sentence_counts(released_classifier):
+    start = "The weather was mild and the harvest was good. " * 40
+    ends = ["It rained on Tuesday.", "The town has been captured by the rebels."]
+    calm, taken = released_classifier.predict_proba([start + end for end in ends], [claim("the town")] * 2)
+    assert taken[0] > calm[0] + 0.01
 
 
 def test_many_batches_answer_like_few(released_classifier):

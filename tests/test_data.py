@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from training.data import DatasetError, Example, LabelledSentence, read, read_examples
 from tests.conftest import ROOT
+from training.data import DatasetError, Example, LabelledSentence, read, read_examples
 from training.split import split_of
 
 
@@ -58,7 +58,13 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path):
     assert lines == sorted(lines)
     assert set(lines) == {2, 3, 4, 5, 6, 7, 8}
     text = "\n".join(found)
-    for expected in ("Invalid JSON", "label", "must not be blank", "'The governor' is not a verbatim", "extra"):
+    for expected in (
+        "Invalid JSON",
+        "label",
+        "must not be blank",
+        "'The governor' is not a verbatim",
+        "extra",
+    ):
         assert expected in text
 
 

@@ -7,7 +7,7 @@ from tests.conftest import ROOT
 
 
 def test_sentence_comes_first_and_claim_second(tiny_artefact):
-    tokenizer = load_tokenizer(tiny_artefact / TOKENIZER, 32)
+    tokenizer = load_tokenizer(tiny_artefact / TOKENIZER, 64)
     encoding = encode(tokenizer, ["the town fell"], ["it has fallen"]).encodings[0]
     assert encoding.tokens == ["[CLS]", "the", "town", "fell", "[SEP]", "it", "has", "fallen", "[SEP]"]
     assert encoding.type_ids == [0, 0, 0, 0, 0, 1, 1, 1, 1]
@@ -28,8 +28,15 @@ def test_over_long_sentence_is_read_whole_and_claim_is_never_cut(tiny_artefact):
     assert read == sentence.split()
 
 
+def test_claim_of_any_length_leaves_room_for_the_sentence(tiny_artefact):
+    tokenizer = load_tokenizer(tiny_artefact / TOKENIZER, 64)
+    (encoding,) = encode(tokenizer, ["it fell"], ["the city " * 40 + "has fallen"]).encodings
+    assert encoding.tokens[:4] == ["[CLS]", "it", "fell", "[SEP]"]
+    assert encoding.tokens[4:-1] == ["the", "city"] * 16
+
+
 def test_encoding_is_the_same_after_a_round_trip(tiny_artefact, tmp_path):
-    tokenizer = load_tokenizer(tiny_artefact / TOKENIZER, 32)
+    tokenizer = load_tokenizer(tiny_artefact / TOKENIZER, 64)
     tokenizer.save(str(tmp_path / "saved.json"))
     again = Tokenizer.from_file(str(tmp_path / "saved.json"))
     pair = (["the army holds the city"], ["the city has fallen"])
@@ -37,7 +44,7 @@ def test_encoding_is_the_same_after_a_round_trip(tiny_artefact, tmp_path):
 
 
 def test_padding_is_masked(tiny_artefact):
-    tokenizer = load_tokenizer(tiny_artefact / TOKENIZER, 32)
+    tokenizer = load_tokenizer(tiny_artefact / TOKENIZER, 64)
     windows = encode(tokenizer, ["it fell", "the army holds the town"], ["it has fallen"] * 2)
     inputs = pad(windows.encodings, pad_id=9)
     lengths = [len(encoding) for encoding in windows.encodings]
@@ -46,7 +53,7 @@ def test_padding_is_masked(tiny_artefact):
 
 
 def test_no_pairs_make_no_windows(tiny_artefact):
-    windows = encode(load_tokenizer(tiny_artefact / TOKENIZER, 32), [], [])
+    windows = encode(load_tokenizer(tiny_artefact / TOKENIZER, 64), [], [])
     assert windows.encodings == []
     assert windows.pair.shape == (0,)
 

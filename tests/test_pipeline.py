@@ -26,13 +26,18 @@ WORDS = {
 }
 
 
+def sentence(words: str, place: int) -> str:
+    """The words with others of their own between them, so that no two rows are near-duplicates."""
+    return " ".join(f"{word} x{place}y{index}" for index, word in enumerate(words.split()))
+
+
 def write_dataset(folder: Path, places: int = 40) -> None:
     rows = [
         {
             "id": f"{place}-{label}",
             "place": f"Place{place}",
             "attacker": "rebels" if place % 2 else None,
-            "sentence": f"{words.format(place=f'Place{place}')} {'governor said ' * (place % 5)}{place}",
+            "sentence": sentence(words.format(place=f"Place{place}"), place),
             "label": label,
             "holder": None,
             "register": "wire",
@@ -56,7 +61,16 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_data_becomes_an_artefact_with_report_and_pictures(workplace, tiny_base, capsys):
-    arguments = ["--base-model", str(tiny_base), "--epochs", "2", "--max-length", "32", "--learning-rate", "0.01"]
+    arguments = [
+        "--base-model",
+        str(tiny_base),
+        "--epochs",
+        "2",
+        "--max-length",
+        "64",
+        "--learning-rate",
+        "0.01",
+    ]
     assert baseline.main() == 0
     assert finetune.main(arguments) == 0
     assert calibrate.main() == 0
@@ -88,7 +102,7 @@ def test_data_becomes_an_artefact_with_report_and_pictures(workplace, tiny_base,
 
 
 def test_killed_training_goes_on_and_ends_the_same(workplace, tiny_base, capsys):
-    arguments = ["--base-model", str(tiny_base), "--epochs", "30", "--max-length", "32"]
+    arguments = ["--base-model", str(tiny_base), "--epochs", "30", "--max-length", "64"]
     assert finetune.main(arguments) == 0
     uninterrupted = file_sha256(FINETUNED / WEIGHTS)
 
@@ -144,7 +158,12 @@ def test_registered_model_is_served_by_its_tag(tiny_artefact, tmp_path):
         "artefact = good_enough(load_artefact(Path(sys.argv[1])))\n"
         "assert register(artefact) == register(artefact); print(register(artefact))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BENTOML_HOME": home, "BENTOML_DO_NOT_TRACK": "true"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "BENTOML_HOME": home,
+        "BENTOML_DO_NOT_TRACK": "true",
+    }
     command = [sys.executable, "-c", script, str(tiny_artefact)]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     tag = f"stance:{load_artefact(tiny_artefact).version}"

@@ -9,7 +9,7 @@ from tests.conftest import ROOT, free_port, running_service, serve_command, serv
 
 
 def start(**settings):
-    environment = serve_environment(STANCE_PORT=str(free_port()), **settings)
+    environment = serve_environment(**{"STANCE_PORT": str(free_port()), **settings})
     return subprocess.run(
         serve_command(), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
     )

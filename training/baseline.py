@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from serving.artefact import write_json
 from serving.stance import STANCES
+from training.claims import claims_for
 from training.data import DatasetError, Example, LabelledSentence, label_indices, read
 from training.metrics import metrics
 from training.paths import BASELINES, SPLITS
@@ -31,7 +32,8 @@ def baselines() -> dict[str, Pipeline]:
 
 def texts(examples: Sequence[LabelledSentence]) -> list[str]:
     """Sentence and claim as one text."""
-    return [f"{example.sentence} | {example.claim(with_attacker=False)}" for example in examples]
+    claims = claims_for(examples, attacker_share=0.0)
+    return [f"{example.sentence} | {claim}" for example, claim in zip(examples, claims, strict=True)]
 
 
 def score_baselines(train: Sequence[LabelledSentence], test: Sequence[LabelledSentence]) -> dict[str, Any]:

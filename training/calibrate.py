@@ -16,6 +16,7 @@ from sklearn.metrics import log_loss
 from serving.artefact import ArtefactError, seal, write_stance_config
 from serving.classifier import StanceClassifier, softmax
 from serving.stance import STANCES
+from training.claims import claims_for
 from training.data import DatasetError, Example, label_indices, read
 from training.paths import CALIBRATED, FINETUNED, SPLITS
 
@@ -45,12 +46,9 @@ def fit_threshold(y_proba: NDArray[np.float64], y_true: NDArray[np.int64], accur
 def calibrate(classifier: StanceClassifier, examples: Sequence[Example]) -> tuple[float, float]:
     """(temperature, threshold) over every row, asked without its attacker and, where it is known, with it too."""
     known = [example for example in examples if example.attacker]
-    asked = [(example, False) for example in examples] + [(example, True) for example in known]
-    rows = [example for example, _ in asked]
-    logits = classifier.logits(
-        [example.sentence for example in rows],
-        [example.claim(with_attacker=with_attacker) for example, with_attacker in asked],
-    )
+    rows = [*examples, *known]
+    claims = [*claims_for(examples, attacker_share=0.0), *claims_for(known, attacker_share=1.0)]
+    logits = classifier.logits([example.sentence for example in rows], claims)
     y_true = label_indices(rows)
     temperature = fit_temperature(logits, y_true)
     return temperature, fit_threshold(softmax(logits, temperature), y_true, CONFIDENT_ACCURACY)

@@ -1,31 +1,41 @@
 """The claim each training row is asked about, and rows asked about a place that is not theirs."""
 
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
 from training.data import LabelledSentence, Row
 
 
-def claims_for(examples: Sequence[Row], attacker_share: float, seed: int) -> list[str]:
-    """The claim of each row; of the rows that know the attacker, `attacker_share` name it."""
+def claims_for(examples: Sequence[LabelledSentence], attacker_share: float, seed: int = 0) -> list[str]:
+    """The claim of each row; of the rows that know the attacker, `attacker_share` name it.
+
+    Rows of one sentence whose label turns with the attacker always name it: without it they contradict each other.
+    """
     draw = random.Random(seed)  # noqa: S311
-    return [example.claim(with_attacker=draw.random() < attacker_share) for example in examples]
+    labels: dict[tuple[str | None, str], set[str]] = defaultdict(set)
+    for row in examples:
+        labels[row.place, row.sentence].add(row.label)
+    return [
+        row.claim(with_attacker=draw.random() < attacker_share or len(labels[row.place, row.sentence]) > 1)
+        for row in examples
+    ]
 
 
 def swapped(examples: Sequence[Row], share: float, seed: int) -> list[Row]:
-    """Rows that name their place, asked about another place that they don't name: comment.
+    """Rows that take a stance on the place they name, asked about another that they don't name: comment.
 
     `share` is of all the rows. Without such rows the model does not read the claim.
     """
     draw = random.Random(seed)  # noqa: S311
-    named = [example for example in examples if example.place and _names(example, example.place)]
-    places = sorted({str(example.place) for example in named})
+    named = [row for row in examples if row.label != "comment" and row.place and _names(row, row.place)]
+    places = sorted({str(row.place) for row in named})
     rows: list[Row] = []
-    for example in draw.sample(named, min(len(named), round(share * len(examples)))):
+    for row in draw.sample(named, min(len(named), round(share * len(examples)))):
         other = draw.choice(places)
-        if not _names(example, other):
-            rows.append(replace(example, place=other, label="comment"))
+        if not _names(row, other):
+            rows.append(replace(row, place=other, label="comment"))
     return rows
 
 

@@ -21,7 +21,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     max_length: int = 256
     """Tokens of a pair that the model reads at once; a longer sentence is read in windows."""
-    swap_share: float = 0.15
+    swap_share: float = 0.2
     """Rows added with another row's place, as comment, per training row: without them the claim is ignored."""
     attacker_share: float = 0.6
     """Of the rows that know the attacker, those whose claim names it."""
@@ -33,7 +33,5 @@ class TrainConfig:
         """Read flags, one for each field: `--epochs 2`."""
         parser = argparse.ArgumentParser(description="Fine-tune the base model on build/splits/train.jsonl.")
         for field in fields(cls):
-            parser.add_argument(
-                f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default
-            )
+            parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
         return cls(**vars(parser.parse_args(argv)))

@@ -135,8 +135,7 @@ def _torn_places(path: Path, examples: Sequence[Example]) -> Iterable[str]:
         group = group_of.setdefault(normalized(example.place), example.group)
         if group != example.group:
             yield (
-                f"{path}:{number}: group is {example.group!r}, "
-                f"earlier rows of {example.place!r} are in group {group!r}"
+                f"{path}:{number}: group is {example.group!r}, earlier rows of {example.place!r} are in group {group!r}"
             )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from serving.artefact import ArtefactError, file_sha256, write_json
 from serving.classifier import StanceClassifier
 from serving.stance import STANCES
-from training.claims import swapped
+from training.claims import claims_for, swapped
 from training.data import DatasetError, Row, label_indices, read_labelled
 from training.metrics import macro_f1, metrics
 from training.paths import BASELINES, CALIBRATED, REPORT, SPLITS
@@ -30,13 +30,13 @@ SWAP_SEED = 0
 def evaluate(classifier: StanceClassifier, rows: Sequence[Row]) -> dict[str, Any]:
     """All scores of a model on labelled rows.
 
-    `scores` ask every row without its attacker; `scores_with_attacker` name it where the row knows it.
+    `scores` name the attacker only where the label turns with it; `scores_with_attacker` wherever it is known.
     """
     y_true = label_indices(rows)
-    y_proba = _predict(classifier, rows, with_attacker=False)
+    y_proba = _predict(classifier, rows, attacker_share=0.0)
     result: dict[str, Any] = {"scores": metrics(y_true, y_proba, classifier.confident(y_proba))}
     if any(row.attacker for row in rows):
-        named = _predict(classifier, rows, with_attacker=True)
+        named = _predict(classifier, rows, attacker_share=1.0)
         result["scores_with_attacker"] = metrics(y_true, named, classifier.confident(named))
     result["claim_swap"] = claim_swap(classifier, rows)
     result["by_register"] = _slices([row.register for row in rows], y_true, y_proba.argmax(axis=1))
@@ -49,22 +49,16 @@ def claim_swap(classifier: StanceClassifier, rows: Sequence[Row]) -> dict[str, A
     others = swapped(rows, share=1.0, seed=SWAP_SEED)
     if not others:
         return {"rows": 0, "comment_share": None}
-    y_pred = _predict(classifier, others, with_attacker=False).argmax(axis=1)
+    y_pred = _predict(classifier, others, attacker_share=0.0).argmax(axis=1)
     share = float((y_pred == STANCES.index("comment")).mean())
     return {"rows": len(others), "comment_share": round(share, 4)}
 
 
-def _predict(
-    classifier: StanceClassifier, rows: Sequence[Row], *, with_attacker: bool
-) -> NDArray[np.float64]:
-    return classifier.predict_proba(
-        [row.sentence for row in rows], [row.claim(with_attacker=with_attacker) for row in rows]
-    )
+def _predict(classifier: StanceClassifier, rows: Sequence[Row], *, attacker_share: float) -> NDArray[np.float64]:
+    return classifier.predict_proba([row.sentence for row in rows], claims_for(rows, attacker_share))
 
 
-def _slices(
-    names: Sequence[str], y_true: NDArray[np.int64], y_pred: NDArray[np.int64]
-) -> dict[str, dict[str, float]]:
+def _slices(names: Sequence[str], y_true: NDArray[np.int64], y_pred: NDArray[np.int64]) -> dict[str, dict[str, float]]:
     """Scores of each part of the rows that has a name, the largest first."""
     members: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
@@ -107,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result["baselines"] = json.loads(BASELINES.read_text(encoding="utf-8"))
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_json(arguments.output / "metrics.json", result)
-    y_proba = _predict(classifier, rows, with_attacker=False)
+    y_proba = _predict(classifier, rows, attacker_share=0.0)
     print(write_report(arguments.output, result, label_indices(rows), y_proba))
     print(f"wrote {arguments.output}/")
     return 0

@@ -39,7 +39,13 @@ from training.metrics import metrics
 from training.paths import CHECKPOINTS, FINETUNED, SENTENCES, SPLITS
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "scikit-learn", "accelerate")
-CHECKPOINT_FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+CHECKPOINT_FILES = (
+    "model.safetensors",
+    "optimizer.pt",
+    "scheduler.pt",
+    "rng_state.pth",
+    "trainer_state.json",
+)
 
 
 class PairDataset(torch.utils.data.Dataset[dict[str, Any]]):
@@ -84,7 +90,7 @@ class Collator:
 def has_fast_bf16() -> bool:
     """Whether bf16 autocast is faster than fp32 here; CPUs without bf16 instructions only emulate it."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
 
@@ -112,12 +118,8 @@ def finetune(
     trainer = Trainer(
         model,
         _arguments(config, checkpoints, len(train)),
-        train_dataset=PairDataset(
-            tokenizer, train, claims_for(train, config.attacker_share, config.seed)
-        ),
-        eval_dataset=PairDataset(
-            tokenizer, calibration, [example.claim(with_attacker=False) for example in calibration]
-        ),
+        train_dataset=PairDataset(tokenizer, train, claims_for(train, config.attacker_share, config.seed)),
+        eval_dataset=PairDataset(tokenizer, calibration, claims_for(calibration, attacker_share=0.0)),
         data_collator=Collator(model),
         compute_metrics=_macro_f1,
     )

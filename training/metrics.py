@@ -21,9 +21,7 @@ def metrics(
     the classes), confusion (rows: true, columns: predicted); with `confident` also confident_share and _accuracy.
     """
     y_pred = y_proba.argmax(axis=1)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        y_true, y_pred, labels=_CLASSES, zero_division=0
-    )
+    precision, recall, f1, support = precision_recall_fscore_support(y_true, y_pred, labels=_CLASSES, zero_division=0)
     scores: dict[str, Any] = {
         "rows": len(y_true),
         "macro_f1": macro_f1(y_true, y_pred),

@@ -13,15 +13,14 @@ from training.metrics import reliability
 
 mpl.use("agg")  # pictures are written, never shown
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 CONFUSION = "confusion.png"
 RELIABILITY = "reliability.png"
 REPORT_TEXT = "report.md"
 
 
-def write_report(
-    folder: Path, result: dict[str, Any], y_true: NDArray[np.int64], y_proba: NDArray[np.float64]
-) -> str:
+def write_report(folder: Path, result: dict[str, Any], y_true: NDArray[np.int64], y_proba: NDArray[np.float64]) -> str:
     """Write the pictures and report.md into `folder`; returns the summary table, for the terminal."""
     _confusion_matrix(folder / CONFUSION, result["scores"]["confusion"])
     _reliability_diagram(folder / RELIABILITY, y_true, y_proba)
@@ -68,7 +67,11 @@ def slice_table(title: str, slices: dict[str, dict[str, float]]) -> str:
 
 
 def _table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *([("" if cell is None else str(cell)) for cell in row] for row in rows)]
+    lines = [
+        header,
+        ["---"] * len(header),
+        *([("" if cell is None else str(cell)) for cell in row] for row in rows),
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -83,9 +86,7 @@ def _reliability_diagram(path: Path, y_true: NDArray[np.int64], y_proba: NDArray
     bins = reliability(y_true, y_proba)
     figure, axes = plt.subplots(figsize=(5, 5))
     axes.plot([0, 1], [0, 1], linestyle="--", color="grey", label="perfectly calibrated")
-    axes.plot(
-        [row["confidence"] for row in bins], [row["accuracy"] for row in bins], marker="o", label="model"
-    )
+    axes.plot([row["confidence"] for row in bins], [row["accuracy"] for row in bins], marker="o", label="model")
     for row in bins:
         axes.annotate(str(row["rows"]), (row["confidence"], row["accuracy"]), fontsize=7)
     axes.set(xlabel="probability of the predicted stance", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
@@ -93,6 +94,6 @@ def _reliability_diagram(path: Path, y_true: NDArray[np.int64], y_proba: NDArray
     _save(path, figure)
 
 
-def _save(path: Path, figure: plt.Figure) -> None:
+def _save(path: Path, figure: Figure) -> None:
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)

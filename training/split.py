@@ -15,6 +15,7 @@ SPLIT_NAMES: tuple[Split, ...] = get_args(Split)
 CALIBRATION_PERCENT = 10
 TEST_PERCENT = 10
 
+WORD = r"(?u)\b\w+\b"
 NEAR_DUPLICATE = 0.6
 """Cosine of two sentences' sets of two and three words in a row, from which they count as one and the same."""
 
@@ -36,9 +37,7 @@ def near_duplicates(sentences: Sequence[str], splits: Sequence[Split]) -> list[t
     """Index pairs (later, earlier) of near-duplicates that stand in different splits."""
     if len(sentences) < 2:
         return []
-    vectorizer = CountVectorizer(
-        binary=True, ngram_range=(2, 3), token_pattern=r"(?u)\b\w+\b", dtype=np.float32
-    )
+    vectorizer = CountVectorizer(binary=True, ngram_range=(2, 3), token_pattern=WORD, dtype=np.float32)
     words = normalize(vectorizer.fit_transform([*sentences]))
     similarity = (words @ words.T).tocoo()
     names = np.array(splits)
