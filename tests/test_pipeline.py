@@ -123,6 +123,15 @@ def test_killed_training_goes_on_and_ends_the_same(workplace, tiny_base, capsys)
     assert file_sha256(FINETUNED / WEIGHTS) == uninterrupted
 
 
+def test_hub_id_without_a_hub_is_one_sentence_and_exit_code_2(workplace):
+    command = [sys.executable, "-m", "training.finetune", "--base-model", "nobody/no-such-model"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HF_HOME": str(workplace)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: BASE_MODEL=nobody/no-such-model is not a local folder")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_any_labelled_file_can_be_scored(released_classifier, tmp_path):
     rows = [
         {"place": "Sake", "sentence": "Rebels have captured Sake.", "label": "support", "source_url": "x"},

@@ -1,5 +1,6 @@
 """Every example of the README, run against the real service with the released model."""
 
+import itertools
 import json
 import re
 import shutil
@@ -15,7 +16,7 @@ ADDRESS = "http://127.0.0.1:3000"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 CURLS = [
     (command, answer)
-    for (language, command), (_, answer) in zip(BLOCKS, BLOCKS[1:], strict=False)
+    for (language, command), (_, answer) in itertools.pairwise(BLOCKS)
     if language == "sh" and command.startswith("curl")
 ]
 PYTHON = [code for language, code in BLOCKS if language == "python"]
