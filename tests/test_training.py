@@ -125,7 +125,7 @@ def test_default_base_model_is_the_packaged_one():
     assert (base_model_folder(TrainConfig().base_model) / "config.json").is_file()
 
 
-@pytest.mark.parametrize("name", ["nobody/no-such-model", "no/such/folder/here", ""])
+@pytest.mark.parametrize("name", ["nobody/no-such-model", "no/such/folder/here"])
 def test_base_model_that_cannot_be_had_is_named(name):
     with pytest.raises(BaseModelError, match=f"BASE_MODEL={name} is not a local folder, and the model hub"):
         base_model_folder(name)
