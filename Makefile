@@ -72,7 +72,7 @@ release: $(ARTEFACT) ## make build/artefact the released model
 	rm -rf serving/released
 	cp -r build/artefact serving/released
 
-$(SPLITS): $(FULL_ENV) datasets/sentences.jsonl training/data.py training/split.py
+$(SPLITS): datasets/sentences.jsonl training/data.py training/split.py | $(FULL_ENV)
 	$(BIN)/python -m training.data
 
 $(BASELINES): $(SPLITS) training/baseline.py training/metrics.py
@@ -99,16 +99,15 @@ FORCE:
 
 ##@ Work on the code
 .PHONY: test
-test: $(FULL_ENV) ## run the tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+test: $(FULL_ENV) ## run the tests
+	$(BIN)/python -m pytest
 
 .PHONY: check
 check: $(FULL_ENV) ## what CI runs: format, lint, types, all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(MAKE) test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest
 
 .PHONY: format
 format: $(FULL_ENV) ## format the code

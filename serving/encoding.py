@@ -37,8 +37,7 @@ def encode(tokenizer: Tokenizer, sentences: Sequence[str], claims: Sequence[str]
 
     A claim may fill half a window; no name that people use comes near it, and what is beyond is left out.
     """
-    limit = tokenizer.truncation["max_length"] // 2
-    shortened = {claim: _shortened(tokenizer, claim, limit) for claim in set(claims)}
+    shortened = {claim: _shortened(tokenizer, claim) for claim in set(claims)}
     pairs = [(sentence, shortened[claim]) for sentence, claim in zip(sentences, claims, strict=True)]
     encodings: list[Encoding] = []
     pair: list[int] = []
@@ -49,7 +48,9 @@ def encode(tokenizer: Tokenizer, sentences: Sequence[str], claims: Sequence[str]
     return Windows(encodings, np.array(pair, dtype=np.int64))
 
 
-def _shortened(tokenizer: Tokenizer, claim: str, limit: int) -> str:
+def _shortened(tokenizer: Tokenizer, claim: str) -> str:
+    assert tokenizer.truncation is not None, "load_tokenizer sets it"  # noqa: S101
+    limit = tokenizer.truncation["max_length"] // 2
     encoding = tokenizer.encode(claim, add_special_tokens=False)
     return claim if len(encoding) <= limit else claim[: encoding.offsets[limit - 1][1]]
 

@@ -42,7 +42,7 @@ class Settings:
             port=_integer(environ, "STANCE_PORT", default=3000, maximum=65_535),
             workers=workers,
             threads=_integer(environ, "STANCE_THREADS", default=max(1, available_cores() // workers)),
-            max_body_bytes=_integer(environ, "STANCE_MAX_BODY_BYTES", default=4 * MEGABYTE),
+            max_body_bytes=_integer(environ, "STANCE_MAX_BODY_BYTES", default=8 * MEGABYTE),
             cors_origins=_list(environ, "STANCE_CORS_ORIGINS"),
         )
 

@@ -129,7 +129,7 @@ def test_wrong_method(client, method, path):
 
 
 def test_body_over_the_limit(client):
-    check_error(client.post("/classify", content=b" " * (4 << 20) + b" "), 413, "payload_too_large")
+    check_error(client.post("/classify", content=b" " * (8 << 20) + b" "), 413, "payload_too_large")
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,9 @@ def test_place_and_attacker_change_the_claim(client):
     assert elsewhere["comment"] > plain["comment"]
 
 
-def test_256_items_of_2000_characters_are_answered(client):
-    items = [{"sentence": ("word " * 400)[:2000], "place": "p" * 100, "attacker": "a" * 100}] * 256
-    answer = client.post("/classify", json={"items": items[:16]}).raise_for_status().json()
-    assert len(answer["predictions"]) == 16
+def test_items_at_every_bound_are_answered(client):
+    long = [{"sentence": ("word " * 400)[:2000], "place": "p" * 100, "attacker": "a" * 100}] * 16
+    assert len(client.post("/classify", json={"items": long}).json()["predictions"]) == 16
     short = [{"sentence": f"Day {index}: the town held."} for index in range(256)]
     assert len(client.post("/classify", json={"items": short}).json()["predictions"]) == 256
 

@@ -101,8 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result["baselines"] = json.loads(BASELINES.read_text(encoding="utf-8"))
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_json(arguments.output / "metrics.json", result)
-    y_proba = _predict(classifier, rows, attacker_share=0.0)
-    print(write_report(arguments.output, result, label_indices(rows), y_proba))
+    print(write_report(arguments.output, result))
     print(f"wrote {arguments.output}/")
     return 0
 

@@ -18,7 +18,8 @@ def metrics(
     """Scores of (n, 4) probabilities against (n,) indices of STANCES.
 
     macro_f1, accuracy, labels (precision, recall, f1, rows), ece (Naeini et al. 2015), brier (Brier 1950, summed over
-    the classes), confusion (rows: true, columns: predicted); with `confident` also confident_share and _accuracy.
+    the classes), confusion (rows: true, columns: predicted), reliability; with `confident` also confident_share and
+    confident_accuracy.
     """
     y_pred = y_proba.argmax(axis=1)
     precision, recall, f1, support = precision_recall_fscore_support(y_true, y_pred, labels=_CLASSES, zero_division=0)
@@ -38,6 +39,7 @@ def metrics(
             for index, stance in enumerate(STANCES)
         },
         "confusion": confusion_matrix(y_true, y_pred, labels=_CLASSES).tolist(),
+        "reliability": reliability(y_true, y_proba),
     }
     if confident is not None:
         right = y_pred == y_true
@@ -65,8 +67,8 @@ def reliability(y_true: NDArray[np.int64], y_proba: NDArray[np.float64]) -> list
     return [
         {
             "rows": int((bin_of == index).sum()),
-            "confidence": float(confidence[bin_of == index].mean()),
-            "accuracy": float(right[bin_of == index].mean()),
+            "confidence": _rounded(confidence[bin_of == index].mean()),
+            "accuracy": _rounded(right[bin_of == index].mean()),
         }
         for index in np.unique(bin_of)
     ]

@@ -3,27 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from serving.stance import STANCES
-from training.metrics import reliability
-
-mpl.use("agg")  # pictures are written, never shown
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
 CONFUSION = "confusion.png"
 RELIABILITY = "reliability.png"
 REPORT_TEXT = "report.md"
 
 
-def write_report(folder: Path, result: dict[str, Any], y_true: NDArray[np.int64], y_proba: NDArray[np.float64]) -> str:
+def write_report(folder: Path, result: dict[str, Any]) -> str:
     """Write the pictures and report.md into `folder`; returns the summary table, for the terminal."""
     _confusion_matrix(folder / CONFUSION, result["scores"]["confusion"])
-    _reliability_diagram(folder / RELIABILITY, y_true, y_proba)
+    _reliability_diagram(folder / RELIABILITY, result["scores"]["reliability"])
     summary = summary_table(result)
     sections = [
         f"# Evaluation of {result['model']} on {result['data']['file']}",
@@ -76,24 +70,21 @@ def _table(header: list[str], rows: list[list[Any]]) -> str:
 
 
 def _confusion_matrix(path: Path, confusion: list[list[int]]) -> None:
-    display = ConfusionMatrixDisplay(np.array(confusion), display_labels=STANCES)
-    display.plot(cmap="Blues", colorbar=False)
-    display.ax_.set(xlabel="predicted", ylabel="labelled")
-    _save(path, display.figure_)
+    figure = Figure(figsize=(5, 5))
+    axes = figure.subplots()
+    ConfusionMatrixDisplay(np.array(confusion), display_labels=STANCES).plot(ax=axes, cmap="Blues", colorbar=False)
+    axes.set(xlabel="predicted", ylabel="labelled")
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
-def _reliability_diagram(path: Path, y_true: NDArray[np.int64], y_proba: NDArray[np.float64]) -> None:
-    bins = reliability(y_true, y_proba)
-    figure, axes = plt.subplots(figsize=(5, 5))
+def _reliability_diagram(path: Path, bins: list[dict[str, float]]) -> None:
+    figure = Figure(figsize=(5, 5))
+    axes = figure.subplots()
+    confidence, accuracy = [row["confidence"] for row in bins], [row["accuracy"] for row in bins]
     axes.plot([0, 1], [0, 1], linestyle="--", color="grey", label="perfectly calibrated")
-    axes.plot([row["confidence"] for row in bins], [row["accuracy"] for row in bins], marker="o", label="model")
+    axes.plot(confidence, accuracy, marker="o", label="model")
     for row in bins:
         axes.annotate(str(row["rows"]), (row["confidence"], row["accuracy"]), fontsize=7)
     axes.set(xlabel="probability of the predicted stance", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
     axes.legend()
-    _save(path, figure)
-
-
-def _save(path: Path, figure: Figure) -> None:
     figure.savefig(path, dpi=120, bbox_inches="tight")
-    plt.close(figure)
