@@ -8,7 +8,7 @@ from serving.stance import STANCES
 from training.base_model import BaseModelError, base_model_folder
 from training.baseline import score_baselines
 from training.calibrate import fit_temperature, fit_threshold
-from training.claims import claims_for, swapped
+from training.claims import claims_for, swapped, training_pairs
 from training.config import TrainConfig
 from training.data import LabelledSentence
 from training.metrics import metrics, reliability
@@ -39,6 +39,22 @@ def test_attacker_is_named_in_its_share_of_the_claims():
     named = claims.count("X has fallen to the rebels")
     assert 260 <= named <= 340
     assert claims[500:] == ["X has fallen"] * 10
+
+
+def test_each_epoch_draws_its_claims_and_swaps_anew():
+    rows = [labelled(f"Town{index}", attacker="the rebels") for index in range(100)]
+    config = TrainConfig(epochs=2, swap_share=0.2, attacker_share=0.5)
+    pairs, claims = training_pairs(rows, config)
+    half = len(pairs) // 2
+    assert pairs[:100] == pairs[half : half + 100] == rows
+    assert claims[:100] != claims[half : half + 100]
+    assert pairs[100:half] != pairs[half + 100 :]
+    assert (pairs, claims) == training_pairs(rows, config)
+
+
+def test_sentence_whose_label_turns_with_the_attacker_always_names_it():
+    pair = [labelled("X", "support", attacker="the army"), labelled("X", "deny", attacker="the rebels")]
+    assert claims_for(pair, attacker_share=0.0) == ["X has fallen to the army", "X has fallen to the rebels"]
 
 
 def test_metrics_by_hand():

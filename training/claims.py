@@ -5,7 +5,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from training.config import TrainConfig
 from training.data import LabelledSentence, Row
+
+
+def training_pairs(examples: Sequence[Row], config: TrainConfig) -> tuple[list[Row], list[str]]:
+    """The rows of all epochs and the claim each is asked about.
+
+    Each epoch draws anew which rows name the attacker, and which are asked about another place too.
+    """
+    rows: list[Row] = []
+    claims: list[str] = []
+    for epoch in range(config.epochs):
+        seed = config.seed * 1000 + epoch
+        epoch_rows = [*examples, *swapped(examples, config.swap_share, seed)]
+        rows += epoch_rows
+        claims += claims_for(epoch_rows, config.attacker_share, seed)
+    return rows, claims
 
 
 def claims_for(examples: Sequence[LabelledSentence], attacker_share: float, seed: int = 0) -> list[str]:

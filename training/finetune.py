@@ -16,8 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -32,7 +33,7 @@ from serving.classifier import softmax
 from serving.encoding import encode, load_tokenizer, pad
 from serving.stance import STANCES
 from training.base_model import BaseModelError, base_model_folder
-from training.claims import claims_for, swapped
+from training.claims import claims_for, training_pairs
 from training.config import TrainConfig
 from training.data import DatasetError, Example, read
 from training.metrics import metrics
@@ -54,13 +55,12 @@ class PairDataset(torch.utils.data.Dataset[dict[str, Any]]):
     def __init__(self, tokenizer: Tokenizer, examples: Sequence[Example], claims: Sequence[str]) -> None:
         """Encode all; of a sentence longer than the model reads, the first window is learnt from."""
         windows = encode(tokenizer, [example.sentence for example in examples], claims)
-        first: dict[int, Encoding] = {}
-        for pair, encoding in zip(windows.pair.tolist(), windows.encodings, strict=True):
-            first.setdefault(pair, encoding)
+        _, first_windows = np.unique(windows.pair, return_index=True)
+        encodings = [windows.encodings[index] for index in first_windows]
         self._rows = [
             # input_ids is where the Trainer looks for a row's length, by which it groups batches
-            {"encoding": first[index], "input_ids": first[index].ids, "label": STANCES.index(example.label)}
-            for index, example in enumerate(examples)
+            {"encoding": encoding, "input_ids": encoding.ids, "label": STANCES.index(example.label)}
+            for encoding, example in zip(encodings, examples, strict=True)
         ]
 
     def __len__(self) -> int:
@@ -104,8 +104,8 @@ def finetune(
     checkpoints.mkdir(parents=True, exist_ok=True)
     AutoTokenizer.from_pretrained(base).save_pretrained(checkpoints / "tokenizer")
     tokenizer = load_tokenizer(checkpoints / "tokenizer" / TOKENIZER, config.max_length)
-    train = [*train, *swapped(train, config.swap_share, config.seed)]
-    print(f"{len(train)} training pairs, {len(calibration)} calibration pairs", flush=True)
+    rows, claims = training_pairs(train, config)
+    print(f"{len(rows)} training pairs in {config.epochs} epochs, {len(calibration)} calibration rows", flush=True)
 
     torch.manual_seed(config.seed)  # the classification head is drawn at random
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -117,8 +117,8 @@ def finetune(
     )
     trainer = Trainer(
         model,
-        _arguments(config, checkpoints, len(train)),
-        train_dataset=PairDataset(tokenizer, train, claims_for(train, config.attacker_share, config.seed)),
+        _arguments(config, checkpoints, len(rows)),
+        train_dataset=PairDataset(tokenizer, rows, claims),
         eval_dataset=PairDataset(tokenizer, calibration, claims_for(calibration, attacker_share=0.0)),
         data_collator=Collator(model),
         compute_metrics=_macro_f1,
@@ -130,11 +130,11 @@ def finetune(
 
 
 def _arguments(config: TrainConfig, checkpoints: Path, rows: int) -> TrainingArguments:
-    steps_per_epoch = -(-rows // config.batch_size)
-    check_every = -(-steps_per_epoch // config.checks_per_epoch)
+    steps = -(-rows // config.batch_size)
+    check_every = -(-steps // (config.epochs * config.checks_per_epoch))
     return TrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=config.epochs,
+        num_train_epochs=1,  # the rows are those of all epochs
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=4 * config.batch_size,
         learning_rate=config.learning_rate,
