@@ -53,10 +53,12 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path):
         row(6, extra=1),
         {"id": "00007"},
         "",
+        row(9, id="00001"),
+        row(10, place="Town1", sentence="Somewhere else.", holder=None),
     )
     lines = [int(fault.partition(":")[0]) for fault in found]
     assert lines == sorted(lines)
-    assert set(lines) == {2, 3, 4, 5, 6, 7, 8}
+    assert set(lines) == {2, 3, 4, 5, 6, 7, 8, 9, 10}
     text = "\n".join(found)
     for expected in (
         "Invalid JSON",
@@ -69,12 +71,12 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path):
 
 
 def test_repeated_id_is_a_fault(tmp_path):
-    assert faults(tmp_path, row(1), row(2, id="00001")) == ["2: id '00001' is also that of row 1"]
+    assert faults(tmp_path, row(1), row(2, id="00001")) == ["2: id '00001' is also that of line 1"]
 
 
 def test_repeated_sentence_is_a_fault_but_not_with_another_attacker(tmp_path):
     again = row(2, place="TOWN1", group="town1", sentence=row(1)["sentence"].upper(), holder=None)
-    assert faults(tmp_path, row(1), again) == ["2: repeats the sentence, place and attacker of row 1"]
+    assert faults(tmp_path, row(1), again) == ["2: repeats the sentence, place and attacker of line 1"]
     read_examples(write(tmp_path / "ok.jsonl", [row(1), {**again, "attacker": "the army"}]))
 
 
@@ -94,7 +96,7 @@ def test_near_duplicate_in_another_split_is_a_fault(tmp_path):
         row(2, group=in_test, sentence=second, holder=None),
     ]
     (fault,) = faults(tmp_path, *rows)
-    assert "2: nearly repeats row 1 of another split (test, train)" in fault
+    assert "2: nearly repeats line 1 of another split (test, train)" in fault
     rows[1]["group"] = in_train
     read_examples(write(tmp_path / "ok.jsonl", rows))
 

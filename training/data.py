@@ -5,7 +5,7 @@ Every fault is reported at once, as file:line: message, and nothing is written w
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self, TypeVar
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from serving.schema import Name, Sentence
 from serving.stance import STANCES, Stance, claim
@@ -65,25 +66,16 @@ class Example(LabelledSentence):
 
 
 Row = TypeVar("Row", bound=LabelledSentence)
+Fault = tuple[int, str]
+"""Line and message."""
 
 
 def read(path: Path, row_type: type[Row]) -> list[Row]:
     """The rows of a JSONL file. Raises DatasetError with all faults of single rows."""
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError([f"{path}: cannot be read: {error}"]) from None
-    adapter = TypeAdapter(row_type)
-    rows: list[Row] = []
-    faults: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(adapter.validate_json(line))
-        except ValidationError as error:
-            faults += [f"{path}:{number}: {_fault(fault)}" for fault in error.errors(include_url=False)]
+    rows, faults = _parse(path, row_type)
     if faults:
-        raise DatasetError(faults)
-    return rows
+        raise DatasetError(_located(path, faults))
+    return list(rows.values())
 
 
 def read_labelled(path: Path) -> list[LabelledSentence]:
@@ -98,54 +90,70 @@ def label_indices(rows: Sequence[LabelledSentence]) -> NDArray[np.int64]:
 
 def read_examples(path: Path) -> list[Example]:
     """The data set, every rule checked. Raises DatasetError."""
-    examples = read(path, Example)
-    faults = [*_repeated(path, examples), *_torn_places(path, examples), *_leaks(path, examples)]
+    rows, faults = _parse(path, Example)
+    faults += [*_repeated(rows), *_torn_places(rows), *_leaks(rows)]
     if faults:
-        raise DatasetError(faults)
-    return examples
+        raise DatasetError(_located(path, faults))
+    return list(rows.values())
 
 
-def _fault(fault: object) -> str:
-    assert isinstance(fault, dict)
+def _parse(path: Path, row_type: type[Row]) -> tuple[dict[int, Row], list[Fault]]:
+    """The good rows by line, and the faults of the others."""
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError([f"{path}: cannot be read: {error}"]) from None
+    adapter = TypeAdapter(row_type)
+    rows: dict[int, Row] = {}
+    faults: list[Fault] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows[number] = adapter.validate_json(line)
+        except ValidationError as error:
+            faults += [(number, _message(fault)) for fault in error.errors(include_url=False)]
+    return rows, faults
+
+
+def _message(fault: ErrorDetails) -> str:
     where = ".".join(str(part) for part in fault["loc"])
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    message = fault["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
 
 
-def _repeated(path: Path, examples: Sequence[Example]) -> Iterable[str]:
+def _located(path: Path, faults: Iterable[Fault]) -> list[str]:
+    return [f"{path}:{number}: {message}" for number, message in sorted(faults)]
+
+
+def _repeated(rows: Mapping[int, Example]) -> Iterable[Fault]:
     """Rows that repeat an id, or a sentence with the same place and attacker."""
     first_id: dict[str, int] = {}
     first_pair: dict[tuple[str, str, str], int] = {}
-    for number, example in enumerate(examples, start=1):
-        if (first := first_id.setdefault(example.id, number)) != number:
-            yield f"{path}:{number}: id {example.id!r} is also that of row {first}"
-        pair = (
-            normalized(example.place),
-            normalized(example.attacker or ""),
-            normalized(example.sentence),
-        )
+    for number, row in rows.items():
+        if (first := first_id.setdefault(row.id, number)) != number:
+            yield number, f"id {row.id!r} is also that of line {first}"
+        pair = (normalized(row.place), normalized(row.attacker or ""), normalized(row.sentence))
         if (first := first_pair.setdefault(pair, number)) != number:
-            yield f"{path}:{number}: repeats the sentence, place and attacker of row {first}"
+            yield number, f"repeats the sentence, place and attacker of line {first}"
 
 
-def _torn_places(path: Path, examples: Sequence[Example]) -> Iterable[str]:
+def _torn_places(rows: Mapping[int, Example]) -> Iterable[Fault]:
     """Rows of one place in two groups, which could land in two splits."""
     group_of: dict[str, str] = {}
-    for number, example in enumerate(examples, start=1):
-        group = group_of.setdefault(normalized(example.place), example.group)
-        if group != example.group:
-            yield (
-                f"{path}:{number}: group is {example.group!r}, earlier rows of {example.place!r} are in group {group!r}"
-            )
+    for number, row in rows.items():
+        group = group_of.setdefault(normalized(row.place), row.group)
+        if group != row.group:
+            yield number, f"group is {row.group!r}, earlier rows of {row.place!r} are in group {group!r}"
 
 
-def _leaks(path: Path, examples: Sequence[Example]) -> Iterable[str]:
+def _leaks(rows: Mapping[int, Example]) -> Iterable[Fault]:
     """Sentences that nearly repeat one of another split."""
+    numbers, examples = list(rows), list(rows.values())
     splits = [split_of(example.group) for example in examples]
-    for row, other in near_duplicates([example.sentence for example in examples], splits):
+    for later, earlier in near_duplicates([example.sentence for example in examples], splits):
         yield (
-            f"{path}:{row + 1}: nearly repeats row {other + 1} of another split ({splits[row]}, {splits[other]}): "
-            f"give both one group ({examples[row].group!r}, {examples[other].group!r})"
+            numbers[later],
+            f"nearly repeats line {numbers[earlier]} of another split ({splits[later]}, {splits[earlier]}): "
+            f"give both one group ({examples[later].group!r}, {examples[earlier].group!r})",
         )
 
 
