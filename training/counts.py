@@ -5,11 +5,38 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+from sklearn.metrics import cohen_kappa_score
+
+from serving.stance import Stance
 from training.data import DatasetError, Example, read
-from training.paths import DATASET_CARD, SENTENCES
+from training.paths import DATASET_CARD, SECOND_LABELS, SENTENCES
 from training.split import split_of
 
 HEADING = "## Counts\n"
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class SecondLabel:
+    """What a second reader said of a row without having seen its label."""
+
+    id: str
+    label: Stance
+    sure: bool
+
+
+def agreement(examples: Sequence[Example], second_labels: Sequence[SecondLabel]) -> str:
+    """How far the second labels agree with the first, in a sentence; Cohen's kappa (Cohen 1960)."""
+    first = {example.id: example.label for example in examples}
+    pairs = [(first[second.id], second.label) for second in second_labels if second.id in first]
+    share = sum(label == other for label, other in pairs) / len(pairs)
+    kappa = cohen_kappa_score([label for label, _ in pairs], [other for _, other in pairs])
+    sure = sum(second.sure for second in second_labels) / len(second_labels)
+    return (
+        f"Second labels, given blind, for {len(pairs):,} rows: {share:.1%} agree with the first (Cohen's kappa "
+        f"{kappa:.3f}); the second reader was sure of {sure:.1%}.\n"
+    )
 
 
 def counts(examples: Sequence[Example]) -> str:
@@ -36,7 +63,8 @@ def _table(title: str, values: Sequence[str]) -> str:
 def main() -> int:
     """Replace the section of the card."""
     try:
-        section = HEADING + "\n" + counts(read(SENTENCES, Example))
+        examples = read(SENTENCES, Example)
+        section = "\n".join([HEADING, agreement(examples, read(SECOND_LABELS, SecondLabel)), counts(examples)])
     except DatasetError as error:
         print(error, file=sys.stderr)
         return 1

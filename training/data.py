@@ -66,11 +66,12 @@ class Example(LabelledSentence):
 
 
 Row = TypeVar("Row", bound=LabelledSentence)
+AnyRow = TypeVar("AnyRow")
 Fault = tuple[int, str]
 """Line and message."""
 
 
-def read(path: Path, row_type: type[Row]) -> list[Row]:
+def read(path: Path, row_type: type[AnyRow]) -> list[AnyRow]:
     """The rows of a JSONL file. Raises DatasetError with all faults of single rows."""
     rows, faults = _parse(path, row_type)
     if faults:
@@ -97,14 +98,14 @@ def read_examples(path: Path) -> list[Example]:
     return list(rows.values())
 
 
-def _parse(path: Path, row_type: type[Row]) -> tuple[dict[int, Row], list[Fault]]:
+def _parse(path: Path, row_type: type[AnyRow]) -> tuple[dict[int, AnyRow], list[Fault]]:
     """The good rows by line, and the faults of the others."""
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError([f"{path}: cannot be read: {error}"]) from None
     adapter = TypeAdapter(row_type)
-    rows: dict[int, Row] = {}
+    rows: dict[int, AnyRow] = {}
     faults: list[Fault] = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 SENTENCES = Path("datasets/sentences.jsonl")
+SECOND_LABELS = Path("datasets/second-labels.jsonl")
 DATASET_CARD = Path("datasets/README.md")
 SPLITS = Path("build/splits")
 BASELINES = Path("build/baselines.json")
