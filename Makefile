@@ -22,13 +22,13 @@ OUTPUT ?=
 SERVE_ENV := $(VENV)/serve.done
 FULL_ENV := $(VENV)/full.done
 
-SERVING := $(wildcard serving/*.py)
 SPLITS := build/splits/test.jsonl
 BASELINES := build/baselines.json
 FINETUNED := build/finetuned/MANIFEST.json
 CALIBRATED := build/calibrated/MANIFEST.json
 REPORT := build/report/metrics.json
 ARTEFACT := build/artefact/MANIFEST.json
+NEWEST := $(if $(wildcard $(ARTEFACT)),build/artefact,serving/released)
 
 ##@ Serve
 .PHONY: serve
@@ -51,38 +51,30 @@ counts: $(FULL_ENV) ## write the counts into datasets/README.md, after rows were
 train: $(ARTEFACT) ## fine-tune, calibrate, evaluate: build/artefact (BASE_MODEL= SEED= EPOCHS=)
 
 .PHONY: evaluate
-ifdef DATA
-evaluate: $(FULL_ENV) ## score a model: make evaluate [DATA=path.jsonl] [MODEL=folder] [OUTPUT=folder]
-	$(BIN)/python -m training.evaluate --data "$(DATA)" --model "$(or $(MODEL),serving/released)" \
+evaluate: $(FULL_ENV) $(if $(DATA),,$(SPLITS) $(BASELINES)) ## score a model: [DATA=path.jsonl] [MODEL=folder] [OUTPUT=folder]
+	$(BIN)/python -m training.evaluate --model "$(or $(MODEL),$(NEWEST))" $(if $(DATA),--data "$(DATA)") \
 	  --output "$(or $(OUTPUT),build/evaluation)"
-else ifdef MODEL
-evaluate: $(FULL_ENV) $(SPLITS) $(BASELINES)
-	$(BIN)/python -m training.evaluate --model "$(MODEL)" --output "$(or $(OUTPUT),build/evaluation)"
-else
-evaluate: $(REPORT)
-	cat build/report/report.md
-endif
 
 .PHONY: retrain
 retrain: $(ARTEFACT) ## train, and register the model as stance:<version> if it passes the gate
 	$(BIN)/python -m training.register
 
 .PHONY: release
-release: $(ARTEFACT) ## make build/artefact the released model
-	rm -rf serving/released
-	cp -r build/artefact serving/released
+release: $(FULL_ENV) ## make build/artefact the released model if it passes the gate
+	$(BIN)/python -m training.register --release
 
-$(SPLITS): datasets/sentences.jsonl training/data.py training/split.py | $(FULL_ENV)
+$(SPLITS): datasets/sentences.jsonl training/data.py training/split.py serving/stance.py | $(FULL_ENV)
 	$(BIN)/python -m training.data
 
-$(BASELINES): $(SPLITS) training/baseline.py training/metrics.py
+$(BASELINES): $(SPLITS) training/baseline.py training/claims.py training/metrics.py
 	$(BIN)/python -m training.baseline
 
-$(FINETUNED): $(SPLITS) training/finetune.py training/config.py training/claims.py serving/encoding.py serving/stance.py build/parameters
+$(FINETUNED): $(SPLITS) training/finetune.py training/config.py training/claims.py training/metrics.py \
+  training/base_model.py training/base-model.lock serving/encoding.py build/parameters
 	$(BIN)/python -m training.finetune $(if $(BASE_MODEL),--base-model "$(BASE_MODEL)") \
 	  $(if $(SEED),--seed $(SEED)) $(if $(EPOCHS),--epochs $(EPOCHS))
 
-$(CALIBRATED): $(FINETUNED) training/calibrate.py
+$(CALIBRATED): $(FINETUNED) training/calibrate.py serving/classifier.py
 	$(BIN)/python -m training.calibrate
 
 $(REPORT): $(CALIBRATED) $(BASELINES) training/evaluate.py training/metrics.py training/report.py
@@ -121,7 +113,8 @@ lock: $(FULL_ENV) ## write the lock files anew from pyproject.toml
 	$(LOCK) --output-file serving/requirements.lock pyproject.toml
 	$(LOCK) --constraint serving/requirements.lock --extra train --extra dev \
 	  --output-file training/requirements.lock pyproject.toml
-	sed -i 's/+cpu$$//' serving/requirements.lock training/requirements.lock
+	sed -i.bak 's/+cpu$$//' serving/requirements.lock training/requirements.lock
+	rm serving/requirements.lock.bak training/requirements.lock.bak
 
 .PHONY: clean
 clean: ## remove the environment and everything made

@@ -6,12 +6,16 @@ against it. Weights are safetensors and all else is JSON or text: nothing is eve
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from safetensors import SafetensorError, safe_open
 
+from serving.encoding import MINIMUM_LENGTH, load_tokenizer
 from serving.stance import CLAIM_TEMPLATES, STANCES
 
 CONFIG = "config.json"
@@ -26,6 +30,9 @@ MANIFEST = "MANIFEST.json"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, STANCE_CONFIG)
 """METRICS, CARD and pictures join them once the model has been evaluated."""
 
+HEAD_SUFFIXES = ("classifier.weight", "classifier.out_proj.weight", "score.weight")
+"""How the encoders of Hugging Face name the last layer of a classifier."""
+
 RELEASED = Path(__file__).parent / "released"
 
 
@@ -33,22 +40,22 @@ class ArtefactError(ValueError):
     """The folder is not an artefact that may be served; the message names the file and what is wrong with it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
 class StanceConfig:
     """stance.json: what must be known beside the weights to answer as in training."""
 
-    max_length: int
+    max_length: Annotated[int, Field(ge=MINIMUM_LENGTH)]
     """Tokens of a pair that the model reads at once."""
     base_model: str
     train_config: dict[str, Any]
     dataset_sha256: str
-    created: str
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT")]
     """ISO 8601 date and time, UTC."""
     versions: dict[str, str]
     """The libraries that trained it."""
-    temperature: float = 1.0
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     """Logits are divided by it before the softmax (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
-    threshold: float = 1.0
+    threshold: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A prediction is confident where its probability reaches this."""
     labels: list[str] = field(default_factory=lambda: list(STANCES))
     claim_templates: dict[str, str] = field(default_factory=lambda: dict(CLAIM_TEMPLATES))
@@ -62,7 +69,7 @@ class Artefact:
     config: StanceConfig
     metrics: dict[str, Any] | None
     version: str
-    """Training date and the first eight digits of the manifest's sha256: the same files, the same version."""
+    """Training date and eight digits of the required files' sha256: the same model, the same version."""
 
 
 def file_sha256(path: Path) -> str:
@@ -85,7 +92,15 @@ def seal(folder: Path) -> None:
     """Write MANIFEST.json, which makes the folder an artefact."""
     (folder / MANIFEST).unlink(missing_ok=True)
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
-    write_json(folder / MANIFEST, {"files": files})
+    unfinished = folder.parent / f"{folder.name}.{MANIFEST}"
+    write_json(unfinished, {"files": files})
+    unfinished.rename(folder / MANIFEST)
+
+
+def copy_unsealed(source: Path, target: Path) -> None:
+    """Make `target` a copy of an artefact that may be changed and must be sealed again."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(MANIFEST))
 
 
 def load_artefact(folder: Path) -> Artefact:
@@ -96,12 +111,21 @@ def load_artefact(folder: Path) -> Artefact:
     """
     if not folder.is_dir():
         raise ArtefactError(f"{folder}: there is no such model folder")
-    _check_manifest(folder)
+    try:
+        return _verified(folder)
+    except OSError as error:
+        raise ArtefactError(f"{error.filename or folder}: cannot be read: {error.strerror}") from None
+
+
+def _verified(folder: Path) -> Artefact:
+    digests = _check_manifest(folder)
     config = _read_stance_config(folder)
     _check_labels(folder)
     _check_weights(folder)
+    _check_tokenizer(folder, config)
     metrics = _read_json(folder / METRICS) if (folder / METRICS).exists() else None
-    version = f"{config.created[:10].replace('-', '')}-{file_sha256(folder / MANIFEST)[:8]}"
+    content = hashlib.sha256("".join(digests[name] for name in REQUIRED).encode()).hexdigest()
+    version = f"{config.created[:10].replace('-', '')}-{content[:8]}"
     return Artefact(folder, config, metrics, version)
 
 
@@ -117,7 +141,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _check_manifest(folder: Path) -> None:
+def _check_manifest(folder: Path) -> dict[str, str]:
+    """The sha256 of each file, all checked."""
     path = folder / MANIFEST
     listed = _read_json(path).get("files")
     if not isinstance(listed, dict):
@@ -135,14 +160,16 @@ def _check_manifest(folder: Path) -> None:
     for present in folder.iterdir():
         if present.name not in listed and present.name != MANIFEST:
             raise ArtefactError(f"{present}: not in the manifest")
+    return listed
 
 
 def _read_stance_config(folder: Path) -> StanceConfig:
     path = folder / STANCE_CONFIG
     try:
-        config = StanceConfig(**_read_json(path))
-    except TypeError as error:
-        raise ArtefactError(f"{path}: {error}") from None
+        config: StanceConfig = TypeAdapter(StanceConfig).validate_python(_read_json(path))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ArtefactError(f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
     if tuple(config.labels) != STANCES:
         raise ArtefactError(f"{path}: labels are {config.labels}, this service answers with {list(STANCES)}")
     if config.claim_templates != CLAIM_TEMPLATES:
@@ -163,7 +190,16 @@ def _check_weights(folder: Path) -> None:
     path = folder / WEIGHTS
     try:
         with safe_open(path, framework="numpy") as weights:
-            if not weights.keys():
-                raise ArtefactError(f"{path}: holds no weights")
+            heads = [weights.get_slice(name).get_shape() for name in weights.keys() if name.endswith(HEAD_SUFFIXES)]  # noqa: SIM118
     except SafetensorError as error:
         raise ArtefactError(f"{path}: not a safetensors file ({error})") from None
+    if not any(shape[0] == len(STANCES) for shape in heads):
+        raise ArtefactError(f"{path}: holds no classification head for {len(STANCES)} labels")
+
+
+def _check_tokenizer(folder: Path, config: StanceConfig) -> None:
+    path = folder / TOKENIZER
+    try:
+        load_tokenizer(path, config.max_length)
+    except Exception as error:  # the tokenizers library raises nothing narrower
+        raise ArtefactError(f"{path}: not a tokeniser ({error})") from None

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sentencex
@@ -10,8 +10,8 @@ import sentencex
 from serving.schema import Counts, Summary, Verdict
 from serving.stance import STANCES, Stance
 
-_LINE = re.compile(r"[^\n\r\u2028\u2029]+(?:[\n\r](?=[ \t]*[a-z])[^\n\r\u2028\u2029]+)*")
-"""A line, with the next one where that goes on in lower case: a wrapped sentence, not a headline or a bullet."""
+_LINE = re.compile(r"[^\r\n\x85\u2028\u2029]+")
+_WIDE_SPACE = re.compile(r"\s")
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,30 @@ class Span:
 
 def split_sentences(text: str) -> list[Span]:
     """The sentences of `text` in order, without the white space around them; together they hold all that is not."""
+    # The splitter fails on some white space beyond ASCII; a plain space in its stead keeps every offset.
+    plain = _WIDE_SPACE.sub(" ", text)
     spans: list[Span] = []
-    for line in _LINE.finditer(text):
-        for found in sentencex.get_sentence_boundaries("en", line.group()):
-            start, end = line.start() + found["start_index"], line.start() + found["end_index"]
+    for block in _blocks(text):
+        for found in sentencex.get_sentence_boundaries("en", plain[block.start : block.end]):
+            start, end = block.start + found["start_index"], block.start + found["end_index"]
             piece = text[start:end]
             if piece.strip():
                 spans.append(Span(start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())))
     return spans
+
+
+def _blocks(text: str) -> Iterator[Span]:
+    """Lines, each with the next one where that goes on in lower case: a wrapped sentence, no headline or bullet."""
+    block: Span | None = None
+    for line in _LINE.finditer(text):
+        if block and text[block.end : line.start()] in ("\n", "\r\n", "\r") and line.group().lstrip()[:1].islower():
+            block = Span(block.start, line.end())
+            continue
+        if block:
+            yield block
+        block = Span(line.start(), line.end())
+    if block:
+        yield block
 
 
 def summarize(stances: Sequence[tuple[Stance, bool]]) -> Summary:

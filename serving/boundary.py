@@ -1,10 +1,11 @@
 """The boundary of the service: nothing invalid goes in, and every error comes out in one shape.
 
 An ASGI middleware around BentoML's application. BentoML answers bad input with bodies of several shapes and writes the
-caller's text into its log; here a request is authenticated, measured and validated before BentoML sees it, and the
-errors that the framework answers by itself (404, 405, 415, 500, ...) are put into the contract's shape.
+caller's text into its log; here a request is authenticated, measured and validated before BentoML reads it, and the
+errors that the framework answers by itself (405, 500, ...) are put into the contract's shape.
 """
 
+import asyncio
 import hmac
 from collections.abc import Iterable
 
@@ -16,6 +17,15 @@ from serving.schema import AnalyzeRequest, ClassifyRequest, ErrorDetail, ErrorRe
 
 REQUESTS: dict[str, type[BaseModel]] = {"/classify": ClassifyRequest, "/analyze": AnalyzeRequest}
 OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz"})
+PATHS = OPEN_PATHS | REQUESTS.keys() | {"/", "/info", "/docs.json", "/metrics", "/schema.json"}
+"""All there is; /schema.json is what BentoML's own client reads first."""
+
+REQUEST_SECONDS = 60
+MAX_WAITING = 64
+"""Requests that a worker holds at once, the one it works on included; more are sent away with 429."""
+
+RETRY_AFTER_SECONDS = 1
+MAX_DETAILS = 20
 
 ERROR_TYPES: dict[int, ErrorType] = {
     400: "validation",
@@ -28,6 +38,7 @@ ERROR_TYPES: dict[int, ErrorType] = {
     503: "unavailable",
     504: "timeout",
 }
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": str(RETRY_AFTER_SECONDS)}}
 MESSAGES: dict[ErrorType, str] = {
     "validation": "The request is not valid.",
     "authentication": "An API key is needed: send it as 'Authorization: Bearer <key>'.",
@@ -52,8 +63,7 @@ class RequestError(Exception):
 
     def response(self) -> JSONResponse:
         """The answer."""
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
-        return JSONResponse(self.body.model_dump(), self.status, headers)
+        return JSONResponse(self.body.model_dump(), self.status, HEADERS.get(self.status))
 
 
 class Boundary:
@@ -64,31 +74,50 @@ class Boundary:
         self._app = app
         self._api_keys = [key.encode() for key in api_keys]
         self._max_body_bytes = max_body_bytes
+        self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
             return
         guard = _ErrorGuard(send)
         try:
-            self._authenticate(scope)
-            model = REQUESTS.get(scope["path"]) if scope["method"] == "POST" else None
-            if model:
-                body = await self._read_body(scope, receive)
-                validate(model, body)
-                scope = _as_json(scope)
-                receive = _replay(body, receive)
-            await self._app(scope, receive, guard.send)
-        except _ClientGoneError:
-            return
+            await self._answer(scope, receive, guard.send)
         except RequestError as error:
-            await error.response()(scope, receive, send)
-        except Exception:
-            # The framework's own handler logs what went wrong; the caller gets the one shape, once.
+            if not guard.started:
+                await error.response()(scope, receive, send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:  # a library written in Rust panics with one
+            # What went wrong goes to the log by being raised; the caller gets the one shape, once.
             if not guard.started:
                 await RequestError(500).response()(scope, receive, send)
             raise
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._authenticate(scope)
+        if scope["path"] not in PATHS:
+            raise RequestError(404)
+        model = REQUESTS.get(scope["path"]) if scope["method"] == "POST" else None
+        if model is None:
+            await self._app(scope, receive, send)
+            return
+        body = await self._read_body(scope, receive)
+        validate(model, body)
+        if self._waiting >= MAX_WAITING:
+            raise RequestError(429)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await self._app(_as_json(scope), _replay(body, receive), send)
+        except TimeoutError:
+            raise RequestError(504) from None
+        finally:
+            self._waiting -= 1
 
     def _authenticate(self, scope: Scope) -> None:
         if not self._api_keys or scope["path"] in OPEN_PATHS:
@@ -109,7 +138,7 @@ class Boundary:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise _ClientGoneError
+                raise RequestError(400)  # nobody reads it, but the server must know that the request is over
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > self._max_body_bytes:
@@ -124,13 +153,11 @@ def validate(model: type[BaseModel], body: bytes) -> None:
     try:
         model.model_validate_json(body)
     except ValidationError as error:
-        details = [
-            _detail(fault["type"], fault["loc"], fault["msg"])
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        details = [_detail(fault["type"], fault["loc"], fault["msg"]) for fault in faults[:MAX_DETAILS]]
         first = details[0]
         where = ".".join(str(part) for part in first.loc) or "body"
-        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise RequestError(400, f"The request is not valid: {where}: {first.msg}{more}.", details) from None
 
 
@@ -139,10 +166,6 @@ def _detail(kind: str, loc: tuple[int | str, ...], message: str) -> ErrorDetail:
         # The last part of the location is the caller's own word, which no error repeats.
         return ErrorDetail(loc=list(loc[:-1]), msg="Unknown field; see /docs.json for those there are")
     return ErrorDetail(loc=list(loc), msg=message.removeprefix("Value error, "))
-
-
-class _ClientGoneError(Exception):
-    pass
 
 
 def _as_json(scope: Scope) -> Scope:

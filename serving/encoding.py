@@ -11,6 +11,9 @@ from tokenizers import Encoding, Tokenizer
 WINDOW_OVERLAP = 32
 """Tokens that two neighbouring windows of one over-long sentence share."""
 
+MINIMUM_LENGTH = 3 * WINDOW_OVERLAP
+"""Tokens a window must have: for the sentence's part to move on, beside a claim that fills half of it."""
+
 
 @dataclass(frozen=True)
 class Windows:

@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from serving.artefact import RELEASED, Artefact, ArtefactError, load_artefact
 from serving.article import Span, split_sentences, summarize
-from serving.boundary import Boundary
+from serving.boundary import REQUEST_SECONDS, Boundary
 from serving.pages import MODEL_NAME, pages
 from serving.schema import (
     AnalyzedSentence,
@@ -58,7 +58,8 @@ def served_artefact() -> Artefact:
     name="stance",
     workers=SETTINGS.workers,
     http={"host": SETTINGS.host, "port": SETTINGS.port},
-    traffic={"timeout": 60},
+    traffic={"timeout": 2 * REQUEST_SECONDS},  # the boundary's own comes first, and answers in the one shape
+    logging={"access": {"enabled": False}},  # it writes the caller's words: the path and the content type
 )
 @bentoml.asgi_app(pages(served_artefact, SETTINGS), path="/", name="pages")
 class StanceService:

@@ -34,6 +34,10 @@ class Settings:
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read and check the settings. Raises SettingsError."""
         api_keys = _list(environ, "STANCE_API_KEYS")
+        if environ.get("STANCE_API_KEYS") and not api_keys:
+            raise SettingsError("STANCE_API_KEYS: holds no key; unset it to open the service to this machine")
+        if "BENTOML_HOST" in environ:
+            raise SettingsError("BENTOML_HOST: set STANCE_HOST instead, which is checked")
         workers = _integer(environ, "STANCE_WORKERS", default=1)
         return cls(
             model=environ.get("STANCE_MODEL") or None,
@@ -48,7 +52,7 @@ class Settings:
 
 
 def available_cores() -> int:
-    """The cores this process may run on, which in a container can be fewer than the machine's."""
+    """The cores this process may run on; a container's CPU quota does not show in it, so set STANCE_THREADS there."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -72,7 +72,7 @@ def tiny_bert() -> BertConfig:
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=32,
-        max_position_embeddings=64,
+        max_position_embeddings=96,
         num_labels=len(STANCES),
         id2label=dict(enumerate(STANCES)),
         label2id={stance: index for index, stance in enumerate(STANCES)},
@@ -116,7 +116,7 @@ def make_tiny_artefact(folder: Path) -> Path:
     torch.manual_seed(0)
     BertForSequenceClassification(tiny_bert()).save_pretrained(folder)
     config = StanceConfig(
-        max_length=64,
+        max_length=96,
         base_model="tiny",
         train_config=asdict(TrainConfig(base_model="tiny")),
         dataset_sha256="0" * 64,

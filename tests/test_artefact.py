@@ -1,6 +1,8 @@
 import json
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from serving.artefact import (
     CONFIG,
@@ -8,12 +10,14 @@ from serving.artefact import (
     RELEASED,
     REQUIRED,
     STANCE_CONFIG,
+    TOKENIZER,
     WEIGHTS,
     ArtefactError,
     load_artefact,
     seal,
 )
 from serving.stance import STANCES
+from training.gate import gate
 
 MEGABYTE = 1 << 20
 
@@ -98,6 +102,31 @@ def test_another_claim_is_refused(tiny_artefact):
         load_artefact(tiny_artefact)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("temperature", 0), ("temperature", "x"), ("threshold", 1.5), ("max_length", 8), ("created", None), ("labels", 3)],
+)
+def test_value_out_of_range_is_refused(tiny_artefact, field, value):
+    edit_json(tiny_artefact / STANCE_CONFIG, **{field: value})
+    seal(tiny_artefact)
+    with pytest.raises(ArtefactError, match=f"{STANCE_CONFIG}: {field}"):
+        load_artefact(tiny_artefact)
+
+
+def test_weights_without_a_head_for_the_labels_are_refused(tiny_artefact):
+    save_file({"classifier.weight": np.zeros((3, 16))}, tiny_artefact / WEIGHTS)
+    seal(tiny_artefact)
+    with pytest.raises(ArtefactError, match="no classification head for 4 labels"):
+        load_artefact(tiny_artefact)
+
+
+def test_tokeniser_that_is_none_is_refused(tiny_artefact):
+    (tiny_artefact / TOKENIZER).write_text("{}")
+    seal(tiny_artefact)
+    with pytest.raises(ArtefactError, match=f"{TOKENIZER}: not a tokeniser"):
+        load_artefact(tiny_artefact)
+
+
 def test_unknown_field_of_the_config_is_refused(tiny_artefact):
     edit_json(tiny_artefact / STANCE_CONFIG, temprature=2.0)
     seal(tiny_artefact)
@@ -119,5 +148,5 @@ def test_folder_that_is_not_there_is_refused(tmp_path):
 
 def test_released_model_is_whole_evaluated_and_small_enough():
     artefact = load_artefact(RELEASED)
-    assert artefact.metrics is not None
+    assert gate(artefact.metrics) == []
     assert all(path.stat().st_size <= 95 * MEGABYTE for path in RELEASED.iterdir())

@@ -27,6 +27,27 @@ def test_sentences_have_exact_offsets_and_hold_all_the_text():
     assert "".join("".join(pieces).split()) == "".join(TEXT.split())
 
 
+@pytest.mark.parametrize(
+    "text", ["What should I\u00a0.\u00a0.\u00a0. do?", "Plan B\u2009.", "Vitamin K\u3000. It fell."]
+)
+def test_white_space_of_every_kind_is_read(text):
+    spans = split_sentences(text)
+    assert "".join("".join(text[span.start : span.end] for span in spans).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("They took the valley\r\nand held it.", 1),
+        ("They took the valley\nélan and all.", 1),
+        ("They took the valley\n\nand held it.", 2),
+        ("They took the valley\nRebels said so.", 2),
+    ],
+)
+def test_line_goes_on_where_the_next_begins_in_lower_case(text, sentences):
+    assert len(split_sentences(text)) == sentences
+
+
 @pytest.mark.parametrize("text", [" \n\t ", ""])
 def test_white_space_holds_no_sentence(text):
     assert split_sentences(text) == []

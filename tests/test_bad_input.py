@@ -11,6 +11,7 @@ MARKER = "Zanzibarquux"
 """Stands in every bad request, and must come back in no answer and no log line."""
 
 GOOD = {"items": [{"sentence": "The town has fallen.", "place": "Sake"}]}
+GOOD_BODY = json.dumps(GOOD).encode()
 TOO_LONG = (MARKER * 200)[:2001]
 
 
@@ -106,9 +107,22 @@ def test_every_fault_is_named_where_it_is(client):
     assert "2 more" in body["error"]
 
 
-@pytest.mark.parametrize("path", ["/nowhere", f"/{MARKER}", "/classify/more", "/%00", "/..%2f..%2fetc"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nowhere",
+        f"/{MARKER}",
+        "/classify/",
+        "/classify%0A",
+        "/%00",
+        "/..%2fetc",
+        "//info",
+        "/static_content/index.css",
+    ],
+)
 def test_unknown_path(client, path):
-    check_error(client.post(path, json=GOOD), 404, "not_found")
+    check_error(client.post(path, content=GOOD_BODY), 404, "not_found")
+    check_error(client.get(path), 404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -148,11 +162,29 @@ def test_body_is_json_whatever_it_is_called(client, content_type):
     check_error(client.post("/classify", content=b"\x80\x04.", headers=headers), 400, "validation")
 
 
+def test_content_type_that_is_no_text(client):
+    assert client.post("/classify", content=GOOD_BODY, headers={"Content-Type": b"\xff"}).status_code == 200
+
+
+def test_many_faults_are_counted_and_the_first_told(client):
+    items = [{"sentence": "", **{f"{MARKER}{index}": 1 for index in range(100)}}]
+    body = check_error(client.post("/classify", json={"items": items}), 400, "validation")
+    assert len(body["details"]) == 20
+    assert "100 more" in body["error"]
+
+
+def test_text_that_the_splitter_cannot_read_as_it_is(client):
+    answer = client.post("/analyze", json={"text": "What should I\u00a0.\u00a0.\u00a0. do? Plan B\u2009."})
+    assert answer.status_code == 200
+
+
 def test_after_all_that_the_next_request_works_and_the_log_is_clean(client, service):
-    for body in CLASSIFY.values():
-        client.post("/classify", content=body)
+    for path, bodies in (("/classify", CLASSIFY), ("/analyze", ANALYZE)):
+        for body in bodies.values():
+            client.post(path, content=body)
+    client.post(f"/{MARKER}", headers={"Content-Type": MARKER})
     client.post("/classify", json={"items": [{"sentence": f"{MARKER} has fallen.", "place": MARKER}]})
     assert client.post("/classify", json=GOOD).status_code == 200
     log = service.log.read_text()
-    assert log.count(MARKER) == log.count(f"path=/{MARKER}"), "only the path that was asked for is logged"
+    assert MARKER not in log
     assert "Traceback" not in log

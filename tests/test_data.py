@@ -66,6 +66,7 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path):
         "must not be blank",
         "'The governor' is not a verbatim",
         "extra",
+        "attacker",
     ):
         assert expected in text
 

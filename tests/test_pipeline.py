@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.artefact import CARD, METRICS, WEIGHTS, Artefact, file_sha256, load_artefact
+from serving.artefact import CARD, METRICS, WEIGHTS, Artefact, file_sha256, load_artefact, seal, write_json
 from serving.stance import STANCES
 from tests.conftest import ROOT, running_service
 from training import baseline, calibrate, data, evaluate, finetune, package, register
@@ -67,7 +67,7 @@ def test_data_becomes_an_artefact_with_report_and_pictures(workplace, tiny_base,
         "--epochs",
         "2",
         "--max-length",
-        "64",
+        "96",
         "--learning-rate",
         "0.01",
     ]
@@ -98,11 +98,11 @@ def test_data_becomes_an_artefact_with_report_and_pictures(workplace, tiny_base,
     assert evaluate.main([]) == 0
     assert file_sha256(FINETUNED / WEIGHTS) == weights, "the same seed gives the same weights"
     again = json.loads((REPORT / METRICS).read_text())
-    assert {**again, "model": None} == {**json.loads(first), "model": None}
+    assert {**again, "model": None} == {**json.loads(first), "model": None}, "but for the time in its version"
 
 
 def test_killed_training_goes_on_and_ends_the_same(workplace, tiny_base, capsys):
-    arguments = ["--base-model", str(tiny_base), "--epochs", "30", "--max-length", "64"]
+    arguments = ["--base-model", str(tiny_base), "--epochs", "30", "--max-length", "96"]
     assert finetune.main(arguments) == 0
     uninterrupted = file_sha256(FINETUNED / WEIGHTS)
 
@@ -153,6 +153,13 @@ def test_file_with_faults_is_not_scored(tmp_path, capsys):
     assert capsys.readouterr().err.count("own.jsonl:") == 2
 
 
+BAD_METRICS = {
+    "scores": {"macro_f1": 0.3, "ece": 0.01, "labels": {stance: {"f1": 0.8} for stance in STANCES}},
+    "claim_swap": {"rows": 1, "comment_share": 1.0},
+    "baselines": {"majority": {"macro_f1": 0.3}},
+}
+
+
 def good_enough(artefact: Artefact) -> Artefact:
     scores = {"macro_f1": 0.8, "ece": 0.01, "labels": {stance: {"f1": 0.8} for stance in STANCES}}
     metrics = {"scores": scores, "claim_swap": {"rows": 1, "comment_share": 1.0}, "baselines": {}}
@@ -181,9 +188,28 @@ def test_registered_model_is_served_by_its_tag(tiny_artefact, tmp_path):
         assert httpx.get(f"{running.url}/info").json()["model"] == tag
 
 
-def test_model_that_fails_the_gate_is_not_registered(workplace, tiny_artefact, capsys, monkeypatch):
-    ARTEFACT.parent.mkdir(exist_ok=True)
-    tiny_artefact.rename(ARTEFACT)
+@pytest.mark.parametrize(("metrics", "fault"), [(None, "not been evaluated"), (BAD_METRICS, "does not beat")])
+@pytest.mark.parametrize("arguments", [[], ["--release"]])
+def test_model_that_fails_the_gate_goes_nowhere(
+    tiny_artefact, tmp_path, capsys, monkeypatch, metrics, fault, arguments
+):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(register, "register", lambda _: pytest.fail("it was registered"))
-    assert register.main() == 1
-    assert "it has not been evaluated" in capsys.readouterr().err
+    monkeypatch.setattr(register, "release", lambda _: pytest.fail("it was released"))
+    if metrics is not None:
+        write_json(tiny_artefact / METRICS, metrics)
+        seal(tiny_artefact)
+    ARTEFACT.parent.mkdir()
+    tiny_artefact.rename(ARTEFACT)
+    assert register.main(arguments) == 1
+    assert fault in capsys.readouterr().err
+
+
+def test_release_replaces_the_model_that_was_there(tiny_artefact, tmp_path):
+    released = tmp_path / "released"
+    released.mkdir()
+    (released / "old.txt").write_text("old")
+    artefact = load_artefact(tiny_artefact)
+    register.release(artefact, released)
+    assert load_artefact(released).version == artefact.version
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["released", "tiny"]

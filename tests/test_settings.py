@@ -33,6 +33,8 @@ def test_workers_share_the_cores():
         ("STANCE_MAX_BODY_BYTES", "4MB"),
         ("STANCE_HOST", "localhost"),
         ("STANCE_HOST", "0.0.0.0"),
+        ("STANCE_API_KEYS", " , "),
+        ("BENTOML_HOST", "0.0.0.0"),
     ],
 )
 def test_bad_setting_is_named(name, value):

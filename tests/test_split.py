@@ -10,15 +10,15 @@ def test_groups_are_shared_out_as_meant():
 
 
 def test_split_of_a_group_never_changes():
-    assert [split_of(group) for group in ("kunduz", "panjshir", "vukovar", "goma", "lyman", "sake")] == [
-        split_of(group) for group in ("kunduz", "panjshir", "vukovar", "goma", "lyman", "sake")
-    ]
-    assert {group: split_of(group) for group in ("a", "g", "l", "s")} == {
-        "a": "train",
-        "g": "train",
-        "l": "train",
-        "s": "train",
+    expected = {
+        "aachen": "train",
+        "abadan": "train",
+        "abu-dis-al-sharq": "calibration",
+        "abu-hamad": "calibration",
+        "abei-town": "test",
+        "abu-sharif": "test",
     }
+    assert {group: split_of(group) for group in expected} == expected
 
 
 def test_normalized_text_is_its_words():
@@ -34,3 +34,10 @@ def test_near_duplicates_are_found_across_splits_only():
     assert near_duplicates(sentences, ["train", "test", "test"]) == [(1, 0)]
     assert near_duplicates(sentences, ["train", "train", "test"]) == []
     assert near_duplicates(sentences[:1], ["train"]) == []
+
+
+def test_near_duplicates_are_found_far_apart():
+    filler = [f"Sentence {index} is about matter {index * 7} and no other." for index in range(2500)]
+    twin = "The army said that its troops had left the town after six days of fighting."
+    found = near_duplicates([twin, *filler, twin], ["train"] * 2501 + ["test"])
+    assert found == [(2501, 0)]

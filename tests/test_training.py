@@ -11,8 +11,8 @@ from training.calibrate import fit_temperature, fit_threshold
 from training.claims import claims_for, swapped, training_pairs
 from training.config import TrainConfig
 from training.data import LabelledSentence
+from training.gate import gate
 from training.metrics import metrics, reliability
-from training.register import gate
 
 
 def labelled(place, label="support", sentence=None, attacker=None):
@@ -99,6 +99,8 @@ def test_threshold_is_the_lowest_that_keeps_the_accuracy():
     assert fit_threshold(y_proba, np.array([right, right, right, right, wrong]), 0.95) == 0.6
     assert fit_threshold(y_proba, np.array([right, right, wrong, right, right]), 0.8) == 0.5
     assert fit_threshold(y_proba, np.array([wrong] * 5), 0.95) == 1.0
+    equals = np.array([[0.9, 0.1, 0.0, 0.0]] * 19 + [[0.8, 0.2, 0.0, 0.0]] * 4)
+    assert fit_threshold(equals, np.array([right] * 20 + [wrong] * 3), 0.95) == 0.9, "equals stand or fall together"
 
 
 def test_baselines_learn_and_majority_does_not():
@@ -139,6 +141,12 @@ def test_gate_names_each_fault():
 
 def test_default_base_model_is_the_packaged_one():
     assert (base_model_folder(TrainConfig().base_model) / "config.json").is_file()
+
+
+def test_base_model_without_safetensors_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BaseModelError, match=r"has no model\.safetensors and no tokenizer\.json"):
+        base_model_folder(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["nobody/no-such-model", "no/such/folder/here"])

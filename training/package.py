@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import Any
 
-from serving.artefact import CARD, METRICS, ArtefactError, StanceConfig, load_artefact, seal
+from serving.artefact import CARD, METRICS, ArtefactError, StanceConfig, copy_unsealed, load_artefact, seal
 from serving.stance import CLAIM_TEMPLATES, STANCES
 from training.paths import ARTEFACT, CALIBRATED, REPORT
 from training.report import CONFUSION, RELIABILITY, label_table, slice_table, summary_table
@@ -35,7 +35,7 @@ What each label means is `datasets/GUIDELINE.md` of the project.
 `datasets/sentences.jsonl` (sha256 `{dataset_sha256}`), added {swap_share:.0%} rows with a place the sentence does not
 speak of as `comment`, named the attacker in the claim of {attacker_share:.0%} of the rows that know it, and kept
 the weights that did best on the calibration split. Temperature ({temperature:.3f}) and the threshold of `confident`
-({threshold:.3f}) were fitted on the calibration split. The test split chose nothing.
+({threshold:.3f}) were fitted on the calibration split. The test split chose none of these.
 
 Every sentence it learnt from is invented: written for the project with a language model's help, and reread.
 
@@ -47,7 +47,7 @@ Libraries: {versions}.
 
 ## How good it is
 
-On the test split ({test_rows} rows of places that training never saw), by `make evaluate`:
+On the test split ({test_rows} rows, of groups that training never saw), by `make evaluate`:
 
 {summary}
 
@@ -95,16 +95,18 @@ def card(config: StanceConfig, result: dict[str, Any]) -> str:
 def main() -> int:
     """Write build/artefact/."""
     try:
-        config = load_artefact(CALIBRATED).config
+        calibrated = load_artefact(CALIBRATED)
     except ArtefactError as error:
         print(error, file=sys.stderr)
         return 1
     result = json.loads((REPORT / METRICS).read_text(encoding="utf-8"))
-    shutil.rmtree(ARTEFACT, ignore_errors=True)
-    shutil.copytree(CALIBRATED, ARTEFACT)
+    if result["model"] != calibrated.version:
+        print(f"{REPORT} is of the model {result['model']}, not of {calibrated.version}", file=sys.stderr)
+        return 1
+    copy_unsealed(CALIBRATED, ARTEFACT)
     for name in (METRICS, CONFUSION, RELIABILITY):
         shutil.copy(REPORT / name, ARTEFACT)
-    (ARTEFACT / CARD).write_text(card(config, result), encoding="utf-8")
+    (ARTEFACT / CARD).write_text(card(calibrated.config, result), encoding="utf-8")
     seal(ARTEFACT)
     print(f"wrote {ARTEFACT}: stance:{load_artefact(ARTEFACT).version}")
     return 0

@@ -1,43 +1,21 @@
-"""Put a model that is good enough into the BentoML Model Store: `python -m training.register`.
+"""Put a model that passes the gate where it is served from: `python -m training.register [--release]`.
 
-Reads build/artefact/, adds `stance:<version>`. A model that fails the gate is refused and nothing is added.
+Reads build/artefact/ and adds `stance:<version>` to the BentoML Model Store; with --release it becomes the model that
+is served by default, serving/released/. A model that fails the gate is refused and nothing changes.
 """
 
+import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import bentoml
 
-from serving.artefact import Artefact, ArtefactError, load_artefact
+from serving.artefact import RELEASED, Artefact, ArtefactError, load_artefact
 from serving.pages import MODEL_NAME
-from serving.stance import STANCES
+from training.gate import gate
 from training.paths import ARTEFACT
-
-MINIMUM_LABEL_F1 = 0.5
-MINIMUM_CLAIM_SWAP = 0.95
-MAXIMUM_ECE = 0.1
-
-
-def gate(metrics: dict[str, Any] | None) -> list[str]:
-    """Why the model may not be registered; empty where it may."""
-    if metrics is None:
-        return ["it has not been evaluated"]
-    scores = metrics["scores"]
-    faults = [
-        f"macro-F1 {scores['macro_f1']} does not beat the baseline {name} ({baseline['macro_f1']})"
-        for name, baseline in metrics["baselines"].items()
-        if scores["macro_f1"] <= baseline["macro_f1"]
-    ]
-    for stance in STANCES:
-        if (f1 := scores["labels"][stance]["f1"]) < MINIMUM_LABEL_F1:
-            faults.append(f"F1 of {stance} is {f1}, at least {MINIMUM_LABEL_F1} is needed")
-    if (share := metrics["claim_swap"]["comment_share"]) < MINIMUM_CLAIM_SWAP:
-        faults.append(f"claim swap is {share}, at least {MINIMUM_CLAIM_SWAP} is needed")
-    if scores["ece"] > MAXIMUM_ECE:
-        faults.append(f"ECE is {scores['ece']}, at most {MAXIMUM_ECE} is allowed")
-    return faults
 
 
 def register(artefact: Artefact) -> bentoml.Tag:
@@ -48,13 +26,10 @@ def register(artefact: Artefact) -> bentoml.Tag:
     except bentoml.exceptions.NotFound:
         pass
     assert artefact.metrics is not None, "the gate lets no model through that was not evaluated"
-    scores = artefact.metrics["scores"]
+    macro_f1 = artefact.metrics["scores"]["macro_f1"]
     with bentoml.models.create(
         tag,
-        labels={
-            "macro_f1": str(scores["macro_f1"]),
-            "dataset_sha256": artefact.config.dataset_sha256[:16],
-        },
+        labels={"macro_f1": str(macro_f1), "dataset_sha256": artefact.config.dataset_sha256[:16]},
         metadata={
             "metrics": artefact.metrics,
             "dataset_sha256": artefact.config.dataset_sha256,
@@ -66,17 +41,36 @@ def register(artefact: Artefact) -> bentoml.Tag:
     return tag
 
 
-def main() -> int:
-    """Gate and register build/artefact/."""
+def release(artefact: Artefact, released: Path = RELEASED) -> None:
+    """Replace the released model; there is one at every moment but that between two renames."""
+    new, old = released.with_suffix(".new"), released.with_suffix(".old")
+    for left_over in (new, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    shutil.copytree(artefact.path, new)
+    if released.exists():
+        released.rename(old)
+    new.rename(released)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Gate build/artefact/, and register or release it."""
+    parser = argparse.ArgumentParser(description="Register build/artefact/, if it passes the gate.")
+    parser.add_argument("--release", action="store_true", help="make it the released model instead")
+    arguments = parser.parse_args(argv)
     try:
         artefact = load_artefact(ARTEFACT)
     except ArtefactError as error:
         print(error, file=sys.stderr)
         return 1
     if faults := gate(artefact.metrics):
-        print("\n".join(["not registered:", *faults]), file=sys.stderr)
+        print("\n".join(["refused:", *faults]), file=sys.stderr)
         return 1
-    print(f"registered {register(artefact)}; serve it with: STANCE_MODEL=stance:latest make serve")
+    if arguments.release:
+        release(artefact)
+        print(f"released {MODEL_NAME}:{artefact.version}")
+    else:
+        print(f"registered {register(artefact)}; serve it with: STANCE_MODEL=stance:latest make serve")
     return 0
 
 

@@ -19,6 +19,9 @@ WORD = r"(?u)\b\w+\b"
 NEAR_DUPLICATE = 0.6
 """Cosine of two sentences' sets of two and three words in a row, from which they count as one and the same."""
 
+BLOCK_ROWS = 1000
+"""Sentences that are compared with all others at once: bounds the memory."""
+
 
 def split_of(group: str) -> Split:
     """The split of a group."""
@@ -39,8 +42,12 @@ def near_duplicates(sentences: Sequence[str], splits: Sequence[Split]) -> list[t
         return []
     vectorizer = CountVectorizer(binary=True, ngram_range=(2, 3), token_pattern=WORD, dtype=np.float32)
     words = normalize(vectorizer.fit_transform([*sentences]))
-    similarity = (words @ words.T).tocoo()
-    names = np.array(splits)
-    rows, columns = similarity.row, similarity.col
-    wanted = (similarity.data >= NEAR_DUPLICATE) & (rows > columns) & (names[rows] != names[columns])
-    return sorted(zip(rows[wanted].tolist(), columns[wanted].tolist(), strict=True))
+    split = np.array([SPLIT_NAMES.index(name) for name in splits])
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(sentences), BLOCK_ROWS):
+        similarity = (words[start : start + BLOCK_ROWS] @ words.T).tocoo()
+        near = similarity.data >= NEAR_DUPLICATE
+        later, earlier = similarity.row[near] + start, similarity.col[near]
+        wanted = (later > earlier) & (split[later] != split[earlier])
+        pairs += zip(later[wanted].tolist(), earlier[wanted].tolist(), strict=True)
+    return sorted(pairs)
