@@ -40,7 +40,7 @@ class ArtefactError(ValueError):
     """The folder is not an artefact that may be served; the message names the file and what is wrong with it."""
 
 
-@pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))
+@pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class StanceConfig:
     """stance.json: what must be known beside the weights to answer as in training."""
 
