@@ -7,12 +7,14 @@ errors that the framework answers by itself (405, 500, ...) are put into the con
 
 import asyncio
 import hmac
+import time
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.metrics import observe
 from serving.schema import AnalyzeRequest, ClassifyRequest, ErrorDetail, ErrorResponse, ErrorType
 
 REQUESTS: dict[str, type[BaseModel]] = {"/classify": ClassifyRequest, "/analyze": AnalyzeRequest}
@@ -85,18 +87,20 @@ class Boundary:
             await send({"type": "websocket.close", "code": 1008})
             return
         guard = _ErrorGuard(send)
+        begun = time.perf_counter()
         try:
             await self._answer(scope, receive, guard.send)
         except RequestError as error:
-            if not guard.started:
-                await error.response()(scope, receive, send)
+            await guard.refuse(error)
         except asyncio.CancelledError:
             raise
         except BaseException:  # a library written in Rust panics with one
             # What went wrong goes to the log by being raised; the caller gets the one shape, once.
-            if not guard.started:
-                await RequestError(500).response()(scope, receive, send)
+            await guard.refuse(RequestError(500))
             raise
+        finally:
+            route = scope["path"] if scope["path"] in PATHS else "other"
+            observe(route, guard.status, time.perf_counter() - begun)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._authenticate(scope)
@@ -188,25 +192,31 @@ class _ErrorGuard:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._replaced = False
-        self.started = False
+        self._started = False
+        self._refused = False
+        self.status = 500
+        """Of the answer, once it has begun."""
 
     async def send(self, message: Message) -> None:
+        """Stands in for the server's `send`."""
         if message["type"] == "http.response.start":
-            self.started = True
             if message["status"] >= 400:
-                self._replaced = True
-                await self._send_error(message)
+                status = message["status"]
+                known = status if status in ERROR_TYPES else 500 if status > 500 else 400
+                kept = [(name, value) for name, value in message["headers"] if name in (b"allow", b"retry-after")]
+                await self.refuse(RequestError(known), kept)
                 return
-        if not self._replaced:
+            self._started, self.status = True, message["status"]
+        if not self._refused:
             await self._send(message)
 
-    async def _send_error(self, start: Message) -> None:
-        status = start["status"]
-        if status not in ERROR_TYPES:
-            status = 500 if status > 500 else 400
-        response = RequestError(status).response()
-        kept = [(name, value) for name, value in start["headers"] if name in (b"allow", b"retry-after")]
-        headers = [*response.raw_headers, *kept]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+    async def refuse(self, error: RequestError, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Answer with `error`, unless an answer has begun."""
+        if self._started:
+            return
+        self._started = self._refused = True
+        self.status = error.status
+        response = error.response()
+        start = {"status": error.status, "headers": [*response.raw_headers, *headers]}
+        await self._send({"type": "http.response.start", **start})
         await self._send({"type": "http.response.body", "body": response.body})

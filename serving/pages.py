@@ -6,10 +6,11 @@ from importlib.metadata import version
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from serving.artefact import Artefact
+from serving.metrics import CONTENT_TYPE, rendered
 from serving.openapi import openapi
 from serving.schema import InfoResponse, Limits
 from serving.settings import Settings
@@ -53,7 +54,17 @@ def pages(artefact: Callable[[], Artefact], settings: Settings) -> Starlette:
     async def docs(_: Request) -> JSONResponse:
         return JSONResponse(openapi(SERVICE_VERSION, needs_key=bool(settings.api_keys)))
 
-    return Starlette(routes=[Route("/", index), Route("/info", info), Route("/docs.json", docs)])
+    def metrics(_: Request) -> Response:  # not async: reading all workers' files is left to a thread
+        return Response(rendered(), media_type=CONTENT_TYPE)
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/info", info),
+            Route("/docs.json", docs),
+            Route("/metrics", metrics),
+        ]
+    )
 
 
 def describe(artefact: Artefact, settings: Settings) -> InfoResponse:

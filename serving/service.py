@@ -59,6 +59,7 @@ def served_artefact() -> Artefact:
     workers=SETTINGS.workers,
     http={"host": SETTINGS.host, "port": SETTINGS.port},
     traffic={"timeout": 2 * REQUEST_SECONDS},  # the boundary's own comes first, and answers in the one shape
+    metrics={"enabled": False},  # serving/metrics.py has ours
     logging={"access": {"enabled": False}},  # it writes the caller's words: the path and the content type
 )
 @bentoml.asgi_app(pages(served_artefact, SETTINGS), path="/", name="pages")

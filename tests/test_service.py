@@ -120,6 +120,18 @@ def test_path_answers(client, path):
     assert client.get(path).status_code == 200
 
 
+def test_metrics_count_by_route_and_hold_no_word_of_a_caller(client):
+    for _ in range(3):
+        client.get("/Zanzibarquux/secret")
+    client.post("/classify", json={"items": ITEMS})
+    text = client.get("/metrics").text
+    assert "Zanzibarquux" not in text
+    counted = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if line[0] != "#"}
+    assert counted['stance_requests_total{route="other",status="404"}'] >= 3
+    assert counted['stance_requests_total{route="/classify",status="200"}'] >= 1
+    assert counted['stance_request_seconds_count{route="/classify"}'] >= 1
+
+
 def test_first_page_loads_nothing_from_elsewhere(client):
     page = client.get("/")
     assert "http://" not in page.text
