@@ -99,7 +99,7 @@ check: $(FULL_ENV) ## what CI runs: format, lint, types, all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(MAKE) test
 
 .PHONY: format
 format: $(FULL_ENV) ## format the code

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
 
 from serving.encoding import MINIMUM_LENGTH, load_tokenizer
 from serving.stance import CLAIM_TEMPLATES, STANCES
@@ -32,6 +33,9 @@ REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, STANCE_CONFIG)
 
 HEAD_SUFFIXES = ("classifier.weight", "classifier.out_proj.weight", "score.weight")
 """How the encoders of Hugging Face name the last layer of a classifier."""
+
+MODEL_NAME = "stance"
+"""In the BentoML store, and the first half of every model tag."""
 
 RELEASED = Path(__file__).parent / "released"
 
@@ -67,9 +71,15 @@ class Artefact:
 
     path: Path
     config: StanceConfig
+    tokenizer: Tokenizer
     metrics: dict[str, Any] | None
     version: str
     """Training date and eight digits of the required files' sha256: the same model, the same version."""
+
+    @property
+    def tag(self) -> str:
+        """The model's name and version, as every answer gives it."""
+        return f"{MODEL_NAME}:{self.version}"
 
 
 def file_sha256(path: Path) -> str:
@@ -122,11 +132,11 @@ def _verified(folder: Path) -> Artefact:
     config = _read_stance_config(folder)
     _check_labels(folder)
     _check_weights(folder)
-    _check_tokenizer(folder, config)
+    tokenizer = _read_tokenizer(folder, config)
     metrics = _read_json(folder / METRICS) if (folder / METRICS).exists() else None
     content = hashlib.sha256("".join(digests[name] for name in REQUIRED).encode()).hexdigest()
     version = f"{config.created[:10].replace('-', '')}-{content[:8]}"
-    return Artefact(folder, config, metrics, version)
+    return Artefact(folder, config, tokenizer, metrics, version)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -166,7 +176,7 @@ def _check_manifest(folder: Path) -> dict[str, str]:
 def _read_stance_config(folder: Path) -> StanceConfig:
     path = folder / STANCE_CONFIG
     try:
-        config: StanceConfig = TypeAdapter(StanceConfig).validate_python(_read_json(path))
+        config = StanceConfig(**_read_json(path))
     except ValidationError as error:
         fault = error.errors()[0]
         raise ArtefactError(f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
@@ -197,9 +207,9 @@ def _check_weights(folder: Path) -> None:
         raise ArtefactError(f"{path}: holds no classification head for {len(STANCES)} labels")
 
 
-def _check_tokenizer(folder: Path, config: StanceConfig) -> None:
+def _read_tokenizer(folder: Path, config: StanceConfig) -> Tokenizer:
     path = folder / TOKENIZER
     try:
-        load_tokenizer(path, config.max_length)
+        return load_tokenizer(path, config.max_length)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise ArtefactError(f"{path}: not a tokeniser ({error})") from None

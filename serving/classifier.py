@@ -8,11 +8,11 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from serving.artefact import TOKENIZER, Artefact, load_artefact
-from serving.encoding import encode, load_tokenizer, pad
+from serving.artefact import Artefact, load_artefact
+from serving.encoding import encode, pad
 from serving.stance import STANCES
 
 BATCH_TOKENS = 4096
@@ -27,27 +27,39 @@ def softmax(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float
     return probabilities
 
 
+class ModelInputs:
+    """Encoded pairs as the tensors that a model takes: the one way, in training and in serving."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Read what `model` takes; not every encoder knows token types."""
+        self._pad_id = model.config.pad_token_id or 0
+        self._names = inspect.signature(model.forward).parameters.keys()
+
+    def __call__(self, encodings: Sequence[Encoding]) -> dict[str, torch.Tensor]:
+        """Tensors of shape (len(encodings), longest encoding)."""
+        arrays = pad(encodings, self._pad_id)
+        return {name: torch.from_numpy(array) for name, array in arrays.items() if name in self._names}
+
+
 class StanceClassifier:
     """A fine-tuned pair classifier with its tokeniser and calibration."""
 
-    def __init__(self, artefact: Artefact, tokenizer: Tokenizer, model: PreTrainedModel) -> None:
+    def __init__(self, artefact: Artefact, model: PreTrainedModel) -> None:
         """Use `load`."""
         self.artefact = artefact
-        self._tokenizer = tokenizer
         self._model = model
-        self._model_inputs = inspect.signature(model.forward).parameters.keys()
+        self._inputs = ModelInputs(model)
 
     @classmethod
     def load(cls, artefact: Artefact | Path) -> Self:
         """Load a verified artefact, or verify a folder and load it. Raises ArtefactError."""
         if isinstance(artefact, Path):
             artefact = load_artefact(artefact)
-        tokenizer = load_tokenizer(artefact.path / TOKENIZER, artefact.config.max_length)
         model = AutoModelForSequenceClassification.from_pretrained(
             artefact.path, dtype=torch.float32, use_safetensors=True, local_files_only=True
         )
         model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(artefact, tokenizer, model)
+        return cls(artefact, model)
 
     def predict_proba(self, sentences: Sequence[str], claims: Sequence[str]) -> NDArray[np.float64]:
         """(n, 4) calibrated probabilities of STANCES, row k for sentence k towards claim k; any n, also 0."""
@@ -60,7 +72,7 @@ class StanceClassifier:
 
     def logits(self, sentences: Sequence[str], claims: Sequence[str]) -> NDArray[np.float64]:
         """(n, 4) uncalibrated logits; those of a sentence that spans several windows are their mean."""
-        windows = encode(self._tokenizer, sentences, claims)
+        windows = encode(self.artefact.tokenizer, sentences, claims)
         window_logits = np.zeros((len(windows.encodings), len(STANCES)))
         for batch in _batches(windows.encodings):
             window_logits[batch] = self._forward([windows.encodings[index] for index in batch])
@@ -72,13 +84,8 @@ class StanceClassifier:
 
     @torch.inference_mode()
     def _forward(self, encodings: list[Encoding]) -> NDArray[np.float64]:
-        inputs = pad(encodings, self._model.config.pad_token_id or 0)
-        tensors = {
-            name: torch.from_numpy(array).to(self._model.device)
-            for name, array in inputs.items()
-            if name in self._model_inputs
-        }
-        result: NDArray[np.float64] = self._model(**tensors).logits.double().cpu().numpy()
+        inputs = {name: tensor.to(self._model.device) for name, tensor in self._inputs(encodings).items()}
+        result: NDArray[np.float64] = self._model(**inputs).logits.double().cpu().numpy()
         return result
 
 

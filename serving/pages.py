@@ -16,9 +16,6 @@ from serving.schema import InfoResponse, Limits
 from serving.settings import Settings
 from serving.stance import STANCES
 
-MODEL_NAME = "stance"
-"""Of the model in the BentoML store, and the first half of every model tag."""
-
 SERVICE_VERSION = "0.1.0"
 """The same as in pyproject.toml; the service runs from its source, where no installed metadata tells."""
 
@@ -71,7 +68,7 @@ def describe(artefact: Artefact, settings: Settings) -> InfoResponse:
     """What /info answers."""
     config = artefact.config
     return InfoResponse(
-        model=f"{MODEL_NAME}:{artefact.version}",
+        model=artefact.tag,
         base_model=config.base_model,
         labels=list(STANCES),
         claim_template=config.claim_templates,

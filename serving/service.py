@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from serving.artefact import RELEASED, Artefact, ArtefactError, load_artefact
 from serving.article import Span, split_sentences, summarize
 from serving.boundary import REQUEST_SECONDS, Boundary
-from serving.pages import MODEL_NAME, pages
+from serving.pages import pages
 from serving.schema import (
     AnalyzedSentence,
     AnalyzeRequest,
@@ -85,7 +85,7 @@ class StanceService:
         logging.disable_progress_bar()
         torch.set_num_threads(SETTINGS.threads)
         self._classifier = StanceClassifier.load(served_artefact())
-        self._model = f"{MODEL_NAME}:{served_artefact().version}"
+        self._model = served_artefact().tag
         self._classifier.predict_proba(["The town has been taken."], [claim(None)])  # ready means warmed up
         # What is loaded stays: left out of every later collection, it no longer makes requests wait for one.
         gc.collect()

@@ -5,7 +5,6 @@ its last checkpoint when it is called again with the same configuration and data
 """
 
 import hashlib
-import inspect
 import json
 import shutil
 import sys
@@ -29,8 +28,8 @@ from transformers import (
 )
 
 from serving.artefact import TOKENIZER, WEIGHTS, StanceConfig, file_sha256, seal, write_stance_config
-from serving.classifier import softmax
-from serving.encoding import encode, load_tokenizer, pad
+from serving.classifier import ModelInputs, softmax
+from serving.encoding import encode, load_tokenizer
 from serving.stance import STANCES
 from training.base_model import BaseModelError, base_model_folder
 from training.claims import claims_for, training_pairs
@@ -41,7 +40,7 @@ from training.paths import CHECKPOINTS, FINETUNED, SENTENCES, SPLITS
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "scikit-learn", "accelerate")
 CHECKPOINT_FILES = (
-    "model.safetensors",
+    WEIGHTS,
     "optimizer.pt",
     "scheduler.pt",
     "rng_state.pth",
@@ -73,18 +72,16 @@ class PairDataset(torch.utils.data.Dataset[dict[str, Any]]):
 
 
 class Collator:
-    """Pads a batch as serving does, to the inputs that the model knows."""
+    """Makes a batch of rows, with the inputs that serving makes."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         """Read what `model` takes."""
-        self._pad_id = model.config.pad_token_id or 0
-        self._inputs = inspect.signature(model.forward).parameters.keys()
+        self._inputs = ModelInputs(model)
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch of tensors."""
-        arrays = pad([row["encoding"] for row in rows], self._pad_id)
-        batch = {name: torch.from_numpy(array) for name, array in arrays.items() if name in self._inputs}
-        return {**batch, "labels": torch.tensor([row["label"] for row in rows])}
+        inputs = self._inputs([row["encoding"] for row in rows])
+        return {**inputs, "labels": torch.tensor([row["label"] for row in rows])}
 
 
 def has_fast_bf16() -> bool:
@@ -97,7 +94,7 @@ def has_fast_bf16() -> bool:
 
 def finetune(
     config: TrainConfig, train: Sequence[Example], calibration: Sequence[Example], dataset_sha256: str
-) -> Path:
+) -> None:
     """Train, keep the weights that did best on the calibration split, and write build/finetuned/."""
     base = base_model_folder(config.base_model)
     rows, claims = training_pairs(train, config)
@@ -126,7 +123,6 @@ def finetune(
     trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
     _write_artefact(config, model, checkpoints / "tokenizer", dataset_sha256)
     shutil.rmtree(CHECKPOINTS)
-    return FINETUNED
 
 
 def _arguments(config: TrainConfig, checkpoints: Path, rows: int) -> TrainingArguments:

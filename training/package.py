@@ -108,7 +108,7 @@ def main() -> int:
         shutil.copy(REPORT / name, ARTEFACT)
     (ARTEFACT / CARD).write_text(card(calibrated.config, result), encoding="utf-8")
     seal(ARTEFACT)
-    print(f"wrote {ARTEFACT}: stance:{load_artefact(ARTEFACT).version}")
+    print(f"wrote {ARTEFACT}: {load_artefact(ARTEFACT).tag}")
     return 0
 
 

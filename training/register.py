@@ -13,14 +13,13 @@ from pathlib import Path
 import bentoml
 
 from serving.artefact import RELEASED, Artefact, ArtefactError, load_artefact
-from serving.pages import MODEL_NAME
 from training.gate import gate
 from training.paths import ARTEFACT
 
 
 def register(artefact: Artefact) -> bentoml.Tag:
     """Copy the artefact into the store; the same artefact again is the same model."""
-    tag = bentoml.Tag(MODEL_NAME, artefact.version)
+    tag = bentoml.Tag.from_str(artefact.tag)
     try:
         return bentoml.models.get(tag).tag
     except bentoml.exceptions.NotFound:
@@ -68,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if arguments.release:
         release(artefact)
-        print(f"released {MODEL_NAME}:{artefact.version}")
+        print(f"released {artefact.tag}")
     else:
         print(f"registered {register(artefact)}; serve it with: STANCE_MODEL=stance:latest make serve")
     return 0
