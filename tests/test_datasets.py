@@ -25,7 +25,12 @@ def test_card_counts_the_rows(examples):
 def test_card_tells_how_far_the_second_labels_agree(examples):
     second_labels = read(ROOT / "datasets" / "second-labels.jsonl", SecondLabel)
     assert agreement(examples, second_labels) in CARD
-    assert {second.id for second in second_labels} <= {example.id for example in examples}
+    labels = {example.id: example.label for example in examples}
+    for second in second_labels:
+        assert second.first != second.label
+        assert second.id in labels or second.first, "a row that is gone was one on which the readers disagreed"
+        assert second.first or labels[second.id] == second.label, "every disagreement was settled"
+    assert labels.keys() <= {second.id for second in second_labels}
 
 
 def test_every_split_holds_every_label(examples):

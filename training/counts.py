@@ -24,12 +24,15 @@ class SecondLabel:
     id: str
     label: Stance
     sure: bool
+    first: Stance | None = None
+    """The first label, where the two disagreed and the row was relabelled or dropped."""
 
 
 def agreement(examples: Sequence[Example], second_labels: Sequence[SecondLabel]) -> str:
     """How far the second labels agree with the first, in a sentence; Cohen's kappa (Cohen 1960)."""
-    first = {example.id: example.label for example in examples}
-    pairs = [(first[second.id], second.label) for second in second_labels if second.id in first]
+    labels = {example.id: example.label for example in examples}
+    compared = [second for second in second_labels if second.first or second.id in labels]
+    pairs = [(second.first or labels[second.id], second.label) for second in compared]
     share = sum(label == other for label, other in pairs) / len(pairs)
     kappa = cohen_kappa_score([label for label, _ in pairs], [other for _, other in pairs])
     sure = sum(second.sure for second in second_labels) / len(second_labels)
