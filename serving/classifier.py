@@ -1,22 +1,24 @@
 """The model in memory: pairs of (sentence, claim) in, calibrated probabilities out. Training judges with this class."""
 
-import inspect
+import math
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tokenizers import Encoding
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from serving.artefact import Artefact, load_artefact
-from serving.encoding import encode, pad
+from serving.encoding import Windows, encode
+from serving.engine import Engine, EngineName, load_engine
 from serving.stance import STANCES
 
-BATCH_TOKENS = 4096
-"""Padded tokens a batch may hold: large enough to fill the cores, small enough to stay in their caches."""
+BATCH_TOKENS = 1024
+"""Padded tokens a batch may hold: enough to fill the cores, few enough to stay in their caches."""
+
+WARM_UP_BATCHES = 3
 
 
 def softmax(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
@@ -27,43 +29,28 @@ def softmax(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float
     return probabilities
 
 
-class ModelInputs:
-    """Encoded pairs as the tensors that a model takes: the one way, in training and in serving."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        """Read what `model` takes; not every encoder knows token types."""
-        self._pad_id = model.config.pad_token_id or 0
-        self._names = inspect.signature(model.forward).parameters.keys()
-
-    def __call__(self, encodings: Sequence[Encoding]) -> dict[str, torch.Tensor]:
-        """Tensors of shape (len(encodings), longest encoding)."""
-        arrays = pad(encodings, self._pad_id)
-        return {name: torch.from_numpy(array) for name, array in arrays.items() if name in self._names}
-
-
 class StanceClassifier:
     """A fine-tuned pair classifier with its tokeniser and calibration."""
 
-    def __init__(self, artefact: Artefact, model: PreTrainedModel) -> None:
+    def __init__(self, artefact: Artefact, engine: Engine) -> None:
         """Use `load`."""
         self.artefact = artefact
-        self._model = model
-        self._inputs = ModelInputs(model)
+        self.engine = engine
 
     @classmethod
-    def load(cls, artefact: Artefact | Path) -> Self:
+    def load(cls, artefact: Artefact | Path, *, engine: EngineName | None = None, threads: int | None = None) -> Self:
         """Load a verified artefact, or verify a folder and load it. Raises ArtefactError."""
         if isinstance(artefact, Path):
             artefact = load_artefact(artefact)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            artefact.path, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
-        model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(artefact, model)
+        return cls(artefact, load_engine(artefact, engine, threads))
 
     def predict_proba(self, sentences: Sequence[str], claims: Sequence[str]) -> NDArray[np.float64]:
         """(n, 4) calibrated probabilities of STANCES, row k for sentence k towards claim k; any n, also 0."""
-        return softmax(self.logits(sentences, claims), self.artefact.config.temperature)
+        return self.probabilities(self.logits(sentences, claims))
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 4) logits, as `logits` gives them, to calibrated probabilities."""
+        return softmax(logits + self.artefact.config.bias, self.artefact.config.temperature)
 
     def confident(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n,): whether each row's best probability reaches the threshold set on held-out data."""
@@ -72,24 +59,30 @@ class StanceClassifier:
 
     def logits(self, sentences: Sequence[str], claims: Sequence[str]) -> NDArray[np.float64]:
         """(n, 4) uncalibrated logits; those of a sentence that spans several windows are their mean."""
-        windows = encode(self.artefact.tokenizer, sentences, claims)
-        window_logits = np.zeros((len(windows.encodings), len(STANCES)))
-        for batch in _batches(windows.encodings):
-            window_logits[batch] = self._forward([windows.encodings[index] for index in batch])
-        total = np.zeros((len(sentences), len(STANCES)))
-        np.add.at(total, windows.pair, window_logits)
-        count = np.bincount(windows.pair, minlength=len(sentences))
-        result: NDArray[np.float64] = total / count[:, np.newaxis]
-        return result
+        windows = self.encode(sentences, claims)
+        logits = np.zeros((len(windows.encodings), len(STANCES)))
+        for batch in batches(windows.encodings):
+            logits[batch] = self.engine([windows.encodings[index] for index in batch])
+        return windows.mean(logits)
 
-    @torch.inference_mode()
-    def _forward(self, encodings: list[Encoding]) -> NDArray[np.float64]:
-        inputs = {name: tensor.to(self._model.device) for name, tensor in self._inputs(encodings).items()}
-        result: NDArray[np.float64] = self._model(**inputs).logits.double().cpu().numpy()
-        return result
+    def warm_up(self) -> float:
+        """Compute full batches until the model is ready; returns the tokens it computes a second."""
+        sentence = "The town has been taken. " * (BATCH_TOKENS // 32)
+        encodings = self.encode([sentence], ["The town has fallen"]).encodings[:1]
+        batch = encodings * max(1, BATCH_TOKENS // len(encodings[0]))
+        best = math.inf
+        for _ in range(WARM_UP_BATCHES):
+            begun = time.perf_counter()
+            self.engine(batch)
+            best = min(best, time.perf_counter() - begun)
+        return len(batch) * len(encodings[0]) / best
+
+    def encode(self, sentences: Sequence[str], claims: Sequence[str]) -> Windows:
+        """The tokens of sentence k with claim k."""
+        return encode(self.artefact.tokenizer, sentences, claims)
 
 
-def _batches(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
+def batches(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
     """Indices of windows of like length, at most BATCH_TOKENS padded tokens at a time: little is spent on padding."""
     batch: list[int] = []
     for index in sorted(range(len(encodings)), key=lambda index: len(encodings[index])):

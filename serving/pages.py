@@ -19,7 +19,7 @@ from serving.stance import STANCES
 SERVICE_VERSION = "0.1.0"
 """The same as in pyproject.toml; the service runs from its source, where no installed metadata tells."""
 
-RUNTIME_LIBRARIES = ("bentoml", "torch", "transformers", "tokenizers", "numpy")
+RUNTIME_LIBRARIES = ("bentoml", "openvino", "tokenizers", "numpy")
 
 INDEX = """<!doctype html>
 <html lang="en">

@@ -1,16 +1,23 @@
 """The BentoML service: POST /classify and /analyze, GET /info and /docs.json, health, in the contract's words."""
 
+import asyncio
 import functools
 import gc
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bentoml
+import numpy as np
+from numpy.typing import NDArray
 from starlette.middleware.cors import CORSMiddleware
 
 from serving.artefact import RELEASED, Artefact, ArtefactError, load_artefact
 from serving.article import Span, split_sentences, summarize
+from serving.batcher import Batcher, Overloaded
 from serving.boundary import REQUEST_SECONDS, Boundary
+from serving.classifier import StanceClassifier
+from serving.metrics import observe_answer
 from serving.pages import pages
 from serving.schema import (
     AnalyzedSentence,
@@ -24,9 +31,8 @@ from serving.schema import (
 from serving.settings import Settings, SettingsError
 from serving.stance import STANCES, claim
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+WAITING_SECONDS = REQUEST_SECONDS / 2
+"""Work that may wait for the model: what comes on top would be answered too late, and is refused at once."""
 
 try:
     SETTINGS = Settings.read()
@@ -76,39 +82,32 @@ class StanceService:
 
     def __init__(self) -> None:
         """Load the model into this worker."""
-        # Imported in the workers only: the process that watches them stays small.
-        import torch
-        from transformers.utils import logging
-
-        from serving.classifier import StanceClassifier
-
-        logging.disable_progress_bar()
-        torch.set_num_threads(SETTINGS.threads)
-        self._classifier = StanceClassifier.load(served_artefact())
+        self._classifier = StanceClassifier.load(served_artefact(), threads=SETTINGS.threads)
+        tokens_a_second = self._classifier.warm_up()  # ready means warmed up
+        self._batcher = Batcher(self._classifier.engine, tokens_a_second * WAITING_SECONDS)
         self._model = served_artefact().tag
-        self._classifier.predict_proba(["The town has been taken."], [claim(None)])  # ready means warmed up
         # What is loaded stays: left out of every later collection, it no longer makes requests wait for one.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
 
     @bentoml.api
-    def classify(self, request: ClassifyRequest, /) -> ClassifyResponse:
+    async def classify(self, request: ClassifyRequest, /) -> ClassifyResponse:
         """The stance of each sentence towards the claim that its place has fallen."""
-        predictions = self._predict(
+        predictions = await self._predict(
             [item.sentence for item in request.items],
             [claim(item.place, item.attacker) for item in request.items],
         )
         return ClassifyResponse(model=self._model, predictions=predictions)
 
     @bentoml.api
-    def analyze(self, request: AnalyzeRequest, /) -> AnalyzeResponse:
+    async def analyze(self, request: AnalyzeRequest, /) -> AnalyzeResponse:
         """The stance of every sentence of an article, and what they add up to."""
-        spans = split_sentences(request.text)
+        spans = await asyncio.to_thread(split_sentences, request.text)
         sentences = [request.text[span.start : span.end] for span in spans]
         titles = [request.title] if request.title else []
         asked = claim(request.place, request.attacker)
-        predictions = self._predict([*titles, *sentences], [asked] * (len(titles) + len(sentences)))
+        predictions = await self._predict([*titles, *sentences], [asked] * (len(titles) + len(sentences)))
         return AnalyzeResponse(
             model=self._model,
             place=request.place,
@@ -120,15 +119,27 @@ class StanceService:
             summary=summarize([(prediction.stance, prediction.confident) for prediction in predictions]),
         )
 
-    def _predict(self, sentences: list[str], claims: list[str]) -> list[Prediction]:
-        probabilities = self._classifier.predict_proba(sentences, claims)
+    async def _predict(self, sentences: list[str], claims: list[str]) -> list[Prediction]:
+        # Tokenising holds no lock of Python's: in a thread, other requests go on meanwhile.
+        windows = await asyncio.to_thread(self._classifier.encode, sentences, claims)
+        try:
+            logits = windows.mean(await self._batcher.logits(windows.encodings))
+        except Overloaded:
+            raise _Busy("") from None
+        probabilities = self._classifier.probabilities(logits)
         confident = self._classifier.confident(probabilities)
         return [_prediction(row, bool(sure)) for row, sure in zip(probabilities, confident, strict=True)]
 
 
-def _prediction(probabilities: "NDArray[np.float64]", confident: bool) -> Prediction:
+class _Busy(bentoml.exceptions.BentoMLException):
+    error_code = HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _prediction(probabilities: NDArray[np.float64], confident: bool) -> Prediction:
+    stance = STANCES[int(probabilities.argmax())]
+    observe_answer(stance, float(probabilities.max()))
     return Prediction(
-        stance=STANCES[int(probabilities.argmax())],
+        stance=stance,
         probabilities=Probabilities(**dict(zip(STANCES, probabilities.tolist(), strict=True))),
         confident=confident,
     )

@@ -36,14 +36,14 @@ def test_sealed_folder_loads_and_its_version_names_its_content(tiny_artefact):
     assert again.version != artefact.version
 
 
-@pytest.mark.parametrize("name", [*REQUIRED, MANIFEST])
+@pytest.mark.parametrize("name", [*REQUIRED, WEIGHTS, MANIFEST])
 def test_missing_file_is_refused_by_name(tiny_artefact, name):
     (tiny_artefact / name).unlink()
     with pytest.raises(ArtefactError, match=name):
         load_artefact(tiny_artefact)
 
 
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("name", [*REQUIRED, WEIGHTS])
 def test_flipped_byte_is_refused_by_name(tiny_artefact, name):
     content = bytearray((tiny_artefact / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -52,7 +52,7 @@ def test_flipped_byte_is_refused_by_name(tiny_artefact, name):
         load_artefact(tiny_artefact)
 
 
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("name", [*REQUIRED, WEIGHTS])
 def test_truncated_file_is_refused_by_name(tiny_artefact, name):
     content = (tiny_artefact / name).read_bytes()
     (tiny_artefact / name).write_bytes(content[: len(content) // 2])
@@ -104,7 +104,15 @@ def test_another_claim_is_refused(tiny_artefact):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("temperature", 0), ("temperature", "x"), ("threshold", 1.5), ("max_length", 8), ("created", None), ("labels", 3)],
+    [
+        ("temperature", 0),
+        ("temperature", "x"),
+        ("bias", [0.0] * 3),
+        ("threshold", 1.5),
+        ("max_length", 8),
+        ("created", None),
+        ("labels", 3),
+    ],
 )
 def test_value_out_of_range_is_refused(tiny_artefact, field, value):
     edit_json(tiny_artefact / STANCE_CONFIG, **{field: value})

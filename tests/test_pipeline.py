@@ -15,7 +15,7 @@ import pytest
 from serving.artefact import CARD, METRICS, WEIGHTS, Artefact, file_sha256, load_artefact, seal, write_json
 from serving.stance import STANCES
 from tests.conftest import ROOT, running_service
-from training import baseline, calibrate, data, evaluate, finetune, package, register
+from training import baseline, calibrate, data, evaluate, export, finetune, package, register
 from training.paths import ARTEFACT, CHECKPOINTS, FINETUNED, REPORT
 
 WORDS = {
@@ -70,9 +70,12 @@ def test_data_becomes_an_artefact_with_report_and_pictures(workplace, tiny_base,
         "96",
         "--learning-rate",
         "0.01",
+        "--frozen-layers",
+        "0",
     ]
     assert baseline.main() == 0
     assert finetune.main(arguments) == 0
+    assert export.main() == 0
     assert calibrate.main() == 0
     assert evaluate.main([]) == 0
     assert package.main() == 0
@@ -94,6 +97,7 @@ def test_data_becomes_an_artefact_with_report_and_pictures(workplace, tiny_base,
     first = (ARTEFACT / METRICS).read_text()
     weights = file_sha256(ARTEFACT / WEIGHTS)
     assert finetune.main(arguments) == 0
+    assert export.main() == 0
     assert calibrate.main() == 0
     assert evaluate.main([]) == 0
     assert file_sha256(FINETUNED / WEIGHTS) == weights, "the same seed gives the same weights"
@@ -102,7 +106,7 @@ def test_data_becomes_an_artefact_with_report_and_pictures(workplace, tiny_base,
 
 
 def test_killed_training_goes_on_and_ends_the_same(workplace, tiny_base, capsys):
-    arguments = ["--base-model", str(tiny_base), "--epochs", "30", "--max-length", "96"]
+    arguments = ["--base-model", str(tiny_base), "--epochs", "30", "--max-length", "96", "--frozen-layers", "0"]
     assert finetune.main(arguments) == 0
     uninterrupted = file_sha256(FINETUNED / WEIGHTS)
 

@@ -1,18 +1,25 @@
 """The steps of training, each on its own."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
+import torch
 
+from serving.artefact import RELEASED, load_artefact
 from serving.classifier import softmax
 from serving.stance import STANCES
-from training.base_model import BaseModelError, base_model_folder
+from training import base_model, finetune
+from training.base_model import BaseModelError, base_model_folder, origin
 from training.baseline import score_baselines
-from training.calibrate import fit_temperature, fit_threshold
+from training.calibrate import REAL_SHARES, fit_temperature, fit_threshold, hardest, prior_bias, real_weights
 from training.claims import claims_for, swapped, training_pairs
 from training.config import TrainConfig
-from training.data import LabelledSentence
+from training.data import Example, LabelledSentence
 from training.gate import gate
 from training.metrics import metrics, reliability
+from training.teacher import TeacherRow, read_teacher, targets
 
 
 def labelled(place, label="support", sentence=None, attacker=None):
@@ -52,6 +59,14 @@ def test_each_epoch_draws_its_claims_and_swaps_anew():
     assert (pairs, claims) == training_pairs(rows, config)
 
 
+def test_pairs_are_drawn_from_all_where_they_are_bounded():
+    rows = [labelled(f"Town{index}") for index in range(200)]
+    pairs, claims = training_pairs(rows, TrainConfig(max_pairs=50))
+    assert len(pairs) == len(claims) == 50
+    assert {row.place for row in pairs} > {row.place for row in pairs[:25]}
+    assert (pairs, claims) == training_pairs(rows, TrainConfig(max_pairs=50))
+
+
 def test_sentence_whose_label_turns_with_the_attacker_always_names_it():
     pair = [labelled("X", "support", attacker="the army"), labelled("X", "deny", attacker="the rebels")]
     assert claims_for(pair, attacker_share=0.0) == ["X has fallen to the army", "X has fallen to the rebels"]
@@ -88,7 +103,7 @@ def test_known_temperature_is_recovered_and_changes_no_answer():
     random = np.random.default_rng(3)
     logits = random.normal(size=(20_000, 4)) * 2
     y_true = np.array([random.choice(4, p=row) for row in softmax(logits, 1.0)])
-    temperature = fit_temperature(logits * 2.5, y_true)
+    temperature = fit_temperature(logits * 2.5, y_true, np.ones(len(y_true)))
     assert temperature == pytest.approx(2.5, rel=0.05)
     assert (softmax(logits, temperature).argmax(axis=1) == logits.argmax(axis=1)).all()
 
@@ -96,11 +111,29 @@ def test_known_temperature_is_recovered_and_changes_no_answer():
 def test_threshold_is_the_lowest_that_keeps_the_accuracy():
     y_proba = np.array([[p, (1 - p) / 3, (1 - p) / 3, (1 - p) / 3] for p in (0.9, 0.8, 0.7, 0.6, 0.5)])
     right, wrong = 0, 1
-    assert fit_threshold(y_proba, np.array([right, right, right, right, wrong]), 0.95) == 0.6
-    assert fit_threshold(y_proba, np.array([right, right, wrong, right, right]), 0.8) == 0.5
-    assert fit_threshold(y_proba, np.array([wrong] * 5), 0.95) == 1.0
+    alike = np.ones(5)
+    assert fit_threshold(y_proba, np.array([right, right, right, right, wrong]), alike, 0.95) == 0.6
+    assert fit_threshold(y_proba, np.array([right, right, wrong, right, right]), alike, 0.8) == 0.5
+    assert fit_threshold(y_proba, np.array([wrong] * 5), alike, 0.95) == 1.0
+    heavy = np.array([1, 1, 9, 1, 1])
+    assert fit_threshold(y_proba, np.array([right, right, wrong, right, right]), heavy, 0.8) == 0.8
     equals = np.array([[0.9, 0.1, 0.0, 0.0]] * 19 + [[0.8, 0.2, 0.0, 0.0]] * 4)
-    assert fit_threshold(equals, np.array([right] * 20 + [wrong] * 3), 0.95) == 0.9, "equals stand or fall together"
+    labels = np.array([right] * 20 + [wrong] * 3)
+    assert fit_threshold(equals, labels, np.ones(23), 0.95) == 0.9, "equals stand or fall together"
+
+
+def test_bias_and_weights_lead_to_the_shares_of_real_reporting():
+    labels = np.repeat([0, 1, 2, 3], [10, 20, 30, 40])
+    assert np.exp(prior_bias(labels)) * [0.1, 0.2, 0.3, 0.4] == pytest.approx(REAL_SHARES)
+    weights = real_weights(labels)
+    assert np.bincount(labels, weights) / weights.sum() == pytest.approx(REAL_SHARES / REAL_SHARES.sum())
+
+
+def test_hardest_kinds_are_taken_whole_until_they_are_the_share():
+    kinds = ["easy"] * 4 + ["hard"] * 3 + ["middling"] * 3
+    right = np.array([True] * 4 + [False] * 3 + [True, False, True])
+    assert hardest(kinds, right, 0.5).tolist() == [False] * 4 + [True] * 6
+    assert hardest(kinds, right, 0.3).tolist() == [False] * 4 + [True] * 3 + [False] * 3
 
 
 def test_baselines_learn_and_majority_does_not():
@@ -139,8 +172,17 @@ def test_gate_names_each_fault():
         assert word in faults
 
 
-def test_default_base_model_is_the_packaged_one():
-    assert (base_model_folder(TrainConfig().base_model) / "config.json").is_file()
+def test_training_goes_on_from_the_released_model():
+    base = base_model_folder(TrainConfig().base_model)
+    assert base == RELEASED
+    assert origin(base, "released") == load_artefact(RELEASED).config.base_model
+
+
+def test_packaged_model_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(base_model, "PARTS", ["no-such-package-of-weights"])
+    with pytest.raises(BaseModelError, match="no-such-package-of-weights is not installed"):
+        base_model_folder("all-mpnet-base-v2")
 
 
 def test_base_model_without_safetensors_is_refused(tmp_path):
@@ -153,3 +195,63 @@ def test_base_model_without_safetensors_is_refused(tmp_path):
 def test_base_model_that_cannot_be_had_is_named(name):
     with pytest.raises(BaseModelError, match=f"BASE_MODEL={name} is not a local folder, and the model hub"):
         base_model_folder(name)
+
+
+def teacher_row(identity, probabilities, named):
+    return TeacherRow(id=identity, probabilities=probabilities, probabilities_with_attacker=named)
+
+
+def example(identity, place, sentence, label, attacker=None):
+    return Example(
+        id=identity,
+        place=place,
+        attacker=attacker,
+        sentence=sentence,
+        label=label,
+        holder=None,
+        register="wire",
+        kind="plain",
+        group=place,
+    )
+
+
+def test_targets_mix_the_label_with_the_teacher_where_it_knows_the_pair(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").mkdir()
+    rows = [example("1", "X", "X fell.", "support", "the rebels"), example("2", "Y", "Y fell.", "support")]
+    line = asdict(teacher_row("1", [0.6, 0.4, 0.0, 0.0], [0.2, 0.8, 0.0, 0.0]))
+    (tmp_path / "datasets" / "teacher.jsonl").write_text(json.dumps(line) + "\n")
+    teacher = read_teacher(rows)
+    asked = [*rows, rows[0]]
+    claims = ["X has fallen", "Y has fallen", "X has fallen to the rebels"]
+    found = targets(asked, claims, teacher, weight=0.5)
+    np.testing.assert_allclose(found, [[0.8, 0.2, 0, 0], [1, 0, 0, 0], [0.6, 0.4, 0, 0]], atol=1e-6)
+
+
+def test_without_a_teacher_the_labels_are_the_targets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [example("1", "X", "X fell.", "deny")]
+    assert targets(rows, ["X has fallen"], read_teacher(rows), weight=0.5).tolist() == [[0, 1, 0, 0]]
+
+
+def test_layers_are_kept_evenly_frozen_and_slower_the_lower_they_are(tiny_base):
+    from transformers import BertForSequenceClassification
+
+    from tests.conftest import tiny_bert
+
+    config = tiny_bert()
+    config.num_hidden_layers = 12
+    deep = tiny_base.parent / "deep"
+    torch.manual_seed(0)
+    whole = BertForSequenceClassification(config)
+    whole.save_pretrained(deep)
+    cut = finetune._model(deep, TrainConfig(layers=6, frozen_layers=2))
+    for index, kept in enumerate([0, 2, 4, 7, 9, 11]):
+        before, after = whole.bert.encoder.layer[kept], cut.bert.encoder.layer[index]
+        torch.testing.assert_close(before.output.dense.weight, after.output.dense.weight)
+    trained = {name for name, parameter in cut.named_parameters() if parameter.requires_grad}
+    assert not any(".embeddings." in name or ".layer.0." in name or ".layer.1." in name for name in trained)
+    rates = sorted(
+        {group["lr"] for group in finetune._parameter_groups(cut, TrainConfig(learning_rate=1.0, layer_decay=0.5))}
+    )
+    assert rates == [0.125, 0.25, 0.5, 1.0]

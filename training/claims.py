@@ -21,6 +21,9 @@ def training_pairs(examples: Sequence[Row], config: TrainConfig) -> tuple[list[R
         epoch_rows = [*examples, *swapped(examples, config.swap_share, seed)]
         rows += epoch_rows
         claims += claims_for(epoch_rows, config.attacker_share, seed)
+    if 0 < config.max_pairs < len(rows):
+        kept = sorted(random.Random(config.seed).sample(range(len(rows)), config.max_pairs))  # noqa: S311
+        return [rows[index] for index in kept], [claims[index] for index in kept]
     return rows, claims
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from serving.artefact import METRICS, ArtefactError, file_sha256, write_json
 from serving.classifier import StanceClassifier
+from serving.engine import ENGINE_NAMES
 from serving.stance import STANCES
 from training.claims import claims_for, swapped
 from training.data import DatasetError, LabelledSentence, Row, label_indices, read
@@ -78,6 +79,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Score a model on labelled sentences.")
     parser.add_argument("--model", type=Path, default=CALIBRATED, help="an artefact folder")
     parser.add_argument("--data", type=Path, help="JSONL with sentence, label, place (default: the test split)")
+    parser.add_argument("--engine", choices=ENGINE_NAMES, help="what runs it (default: what would serve it here)")
     parser.add_argument("--output", type=Path, default=REPORT, help="the folder to write to")
     return parser.parse_args(argv)
 
@@ -88,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = arguments.data or SPLITS / "test.jsonl"
     try:
         rows = read(data, LabelledSentence)
-        classifier = StanceClassifier.load(arguments.model)
+        classifier = StanceClassifier.load(arguments.model, engine=arguments.engine)
     except (DatasetError, ArtefactError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import (
     AutoModelForSequenceClassification,
@@ -26,17 +28,29 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 
-from serving.artefact import TOKENIZER, WEIGHTS, StanceConfig, file_sha256, seal, write_stance_config
-from serving.classifier import ModelInputs, softmax
+from serving.artefact import (
+    SHARD_SIZE,
+    TOKENIZER,
+    WEIGHTS,
+    StanceConfig,
+    file_sha256,
+    seal,
+    weight_files,
+    write_stance_config,
+)
+from serving.classifier import softmax
 from serving.encoding import encode, load_tokenizer
 from serving.stance import STANCES
-from training.base_model import BaseModelError, base_model_folder
+from serving.torch_engine import ModelInputs
+from training.base_model import BaseModelError, base_model_folder, origin
 from training.claims import claims_for, training_pairs
 from training.config import TrainConfig
 from training.data import DatasetError, Example, read
 from training.metrics import metrics
 from training.paths import CHECKPOINTS, FINETUNED, SENTENCES, SPLITS
+from training.teacher import Teacher, read_teacher, targets
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "scikit-learn", "accelerate")
 CHECKPOINT_FILES = (
@@ -49,17 +63,17 @@ CHECKPOINT_FILES = (
 
 
 class PairDataset(torch.utils.data.Dataset[dict[str, Any]]):
-    """Encoded pairs with the index of their label."""
+    """Encoded pairs with the probabilities that the model is to give."""
 
-    def __init__(self, tokenizer: Tokenizer, examples: Sequence[Example], claims: Sequence[str]) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, examples: Sequence[Example], claims: Sequence[str], targets: NDArray[np.float32]
+    ) -> None:
         """Encode all; of a sentence longer than the model reads, the first window is learnt from."""
-        windows = encode(tokenizer, [example.sentence for example in examples], claims)
-        _, first_windows = np.unique(windows.pair, return_index=True)
-        encodings = [windows.encodings[index] for index in first_windows]
+        encodings = encode(tokenizer, [example.sentence for example in examples], claims).first()
         self._rows = [
             # input_ids is where the Trainer looks for a row's length, by which it groups batches
-            {"encoding": encoding, "input_ids": encoding.ids, "label": STANCES.index(example.label)}
-            for encoding, example in zip(encodings, examples, strict=True)
+            {"encoding": encoding, "input_ids": encoding.ids, "target": target}
+            for encoding, target in zip(encodings, targets, strict=True)
         ]
 
     def __len__(self) -> int:
@@ -81,7 +95,7 @@ class Collator:
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch of tensors."""
         inputs = self._inputs([row["encoding"] for row in rows])
-        return {**inputs, "labels": torch.tensor([row["label"] for row in rows])}
+        return {**inputs, "labels": torch.from_numpy(np.stack([row["target"] for row in rows]))}
 
 
 def has_fast_bf16() -> bool:
@@ -93,17 +107,40 @@ def has_fast_bf16() -> bool:
 
 
 def finetune(
-    config: TrainConfig, train: Sequence[Example], calibration: Sequence[Example], dataset_sha256: str
+    config: TrainConfig,
+    train: Sequence[Example],
+    calibration: Sequence[Example],
+    teacher: Teacher,
+    dataset_sha256: str,
 ) -> None:
     """Train, keep the weights that did best on the calibration split, and write build/finetuned/."""
     base = base_model_folder(config.base_model)
     rows, claims = training_pairs(train, config)
-    checkpoints = CHECKPOINTS / _run_key(config, base, [*rows, *calibration], claims)
+    row_targets = targets(rows, claims, teacher, config.teacher_weight)
+    checkpoints = CHECKPOINTS / _run_key(config, base, [*rows, *calibration], claims, row_targets)
     checkpoints.mkdir(parents=True, exist_ok=True)
     AutoTokenizer.from_pretrained(base).save_pretrained(checkpoints / "tokenizer")
     tokenizer = load_tokenizer(checkpoints / "tokenizer" / TOKENIZER, config.max_length)
     print(f"{len(rows)} training pairs, {config.epochs} for each row, {len(calibration)} calibration rows", flush=True)
 
+    model = _model(base, config)
+    asked = claims_for(calibration, attacker_share=0.0)
+    trainer = Trainer(
+        model,
+        _arguments(config, checkpoints, len(rows)),
+        train_dataset=PairDataset(tokenizer, rows, claims, row_targets),
+        eval_dataset=PairDataset(tokenizer, calibration, asked, targets(calibration, asked, {}, 0.0)),
+        data_collator=Collator(model),
+        compute_loss_func=_loss,
+        compute_metrics=_macro_f1,
+        optimizers=(torch.optim.AdamW(_parameter_groups(model, config), betas=(0.9, 0.98)), None),
+    )
+    trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
+    _write_artefact(config, origin(base, config.base_model), model, checkpoints / "tokenizer", dataset_sha256)
+    shutil.rmtree(CHECKPOINTS)
+
+
+def _model(base: Path, config: TrainConfig) -> PreTrainedModel:
     torch.manual_seed(config.seed)  # the classification head is drawn at random
     model = AutoModelForSequenceClassification.from_pretrained(
         base,
@@ -112,17 +149,53 @@ def finetune(
         label2id={stance: index for index, stance in enumerate(STANCES)},
         dtype=torch.float32,
     )
-    trainer = Trainer(
-        model,
-        _arguments(config, checkpoints, len(rows)),
-        train_dataset=PairDataset(tokenizer, rows, claims),
-        eval_dataset=PairDataset(tokenizer, calibration, claims_for(calibration, attacker_share=0.0)),
-        data_collator=Collator(model),
-        compute_metrics=_macro_f1,
-    )
-    trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints))
-    _write_artefact(config, model, checkpoints / "tokenizer", dataset_sha256)
-    shutil.rmtree(CHECKPOINTS)
+    layers = _encoder_layers(model)
+    if config.layers:
+        kept = {int(index) for index in np.linspace(0, len(layers) - 1, config.layers).round()}
+        for index in reversed(range(len(layers))):
+            if index not in kept:
+                del layers[index]
+        model.config.num_hidden_layers = config.layers
+    if config.frozen_layers:
+        for module in (model.base_model.embeddings, *layers[: config.frozen_layers]):
+            _freeze(module)
+    return model
+
+
+def _encoder_layers(model: PreTrainedModel) -> torch.nn.ModuleList:
+    """The layers of any encoder: its longest list of modules."""
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    return max(lists, key=len)
+
+
+def _freeze(module: torch.nn.Module) -> None:
+    for part in module.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0  # noise that nothing learns from
+    module.requires_grad_(False)
+
+
+def _parameter_groups(model: PreTrainedModel, config: TrainConfig) -> list[dict[str, Any]]:
+    """Parameters by learning rate and weight decay; norms and biases do not decay."""
+    layers = [*reversed(_encoder_layers(model)), model.base_model.embeddings]
+    heights = {id(parameter): height for height, layer in enumerate(layers) for parameter in layer.parameters()}
+    groups: dict[tuple[int, bool], list[torch.nn.Parameter]] = defaultdict(list)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups[heights.get(id(parameter), 0), parameter.ndim > 1].append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": config.learning_rate * config.layer_decay**height,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for (height, decays), parameters in groups.items()
+    ]
+
+
+def _loss(outputs: SequenceClassifierOutput, labels: torch.Tensor, **_: Any) -> torch.Tensor:  # noqa: ANN401
+    assert outputs.logits is not None  # noqa: S101
+    return torch.nn.functional.cross_entropy(outputs.logits, labels)
 
 
 def _arguments(config: TrainConfig, checkpoints: Path, rows: int) -> TrainingArguments:
@@ -133,9 +206,7 @@ def _arguments(config: TrainConfig, checkpoints: Path, rows: int) -> TrainingArg
         num_train_epochs=1,  # every row is there as often as it is to be seen
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=4 * config.batch_size,
-        learning_rate=config.learning_rate,
         warmup_steps=config.warmup,
-        weight_decay=config.weight_decay,
         train_sampling_strategy="group_by_length",
         bf16=has_fast_bf16(),
         use_cpu=not torch.cuda.is_available(),
@@ -154,15 +225,20 @@ def _arguments(config: TrainConfig, checkpoints: Path, rows: int) -> TrainingArg
 
 
 def _macro_f1(prediction: EvalPrediction) -> dict[str, float]:
-    scores = metrics(prediction.label_ids, softmax(prediction.predictions.astype("float64"), temperature=1.0))
+    scores = metrics(
+        prediction.label_ids.argmax(axis=1), softmax(prediction.predictions.astype("float64"), temperature=1.0)
+    )
     return {"macro_f1": scores["macro_f1"], "accuracy": scores["accuracy"]}
 
 
-def _run_key(config: TrainConfig, base: Path, rows: Sequence[Example], claims: Sequence[str]) -> str:
+def _run_key(
+    config: TrainConfig, base: Path, rows: Sequence[Example], claims: Sequence[str], row_targets: NDArray[np.float32]
+) -> str:
     """Names a run by what it depends on, so that only the same run is resumed."""
     examples = [(row.sentence, row.label) for row in rows]
-    content = json.dumps([asdict(config), file_sha256(base / WEIGHTS), _versions(), examples, claims])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    weights = [file_sha256(base / name) for name in weight_files(path.name for path in base.iterdir())]
+    content = json.dumps([asdict(config), weights, _versions(), examples, claims])
+    return hashlib.sha256(content.encode() + row_targets.tobytes()).hexdigest()[:16]
 
 
 def _last_checkpoint(folder: Path) -> str | None:
@@ -187,14 +263,16 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def _write_artefact(config: TrainConfig, model: PreTrainedModel, tokenizer: Path, dataset_sha256: str) -> None:
+def _write_artefact(
+    config: TrainConfig, base_model: str, model: PreTrainedModel, tokenizer: Path, dataset_sha256: str
+) -> None:
     shutil.rmtree(FINETUNED, ignore_errors=True)
     shutil.copytree(tokenizer, FINETUNED)
     # Half precision halves what is stored and downloaded; the service computes in single precision.
-    model.half().save_pretrained(FINETUNED)
+    model.half().save_pretrained(FINETUNED, max_shard_size=SHARD_SIZE)
     stance_config = StanceConfig(
         max_length=config.max_length,
-        base_model=config.base_model,
+        base_model=base_model,
         train_config=asdict(config),
         dataset_sha256=dataset_sha256,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -214,7 +292,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         train = read(SPLITS / "train.jsonl", Example)
         calibration = read(SPLITS / "calibration.jsonl", Example)
-        finetune(config, train, calibration, file_sha256(SENTENCES))
+        finetune(config, train, calibration, read_teacher(train), file_sha256(SENTENCES))
     except DatasetError as error:
         print(error, file=sys.stderr)
         return 1

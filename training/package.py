@@ -31,11 +31,14 @@ What each label means is `datasets/GUIDELINE.md` of the project.
 
 ## How it was made
 
-`make train` fine-tuned {base_model} on {created} as a pair classifier on the training split of
+`make train` fine-tuned {base_model} (from: {start}) on {created} as a pair classifier on the training split of
 `datasets/sentences.jsonl` (sha256 `{dataset_sha256}`), added {swap_share:.0%} rows with a place the sentence does not
 speak of as `comment`, named the attacker in the claim of {attacker_share:.0%} of the rows that know it, and kept
-the weights that did best on the calibration split. Temperature ({temperature:.3f}) and the threshold of `confident`
-({threshold:.3f}) were fitted on the calibration split. The test split chose none of these.
+the weights that did best on the calibration split. `model.safetensors` holds them; `openvino.xml` and `openvino.bin`
+are the same model with 8-bit weights and activations (post-training quantisation), which serves on CPUs. The logits are
+shifted from the label shares of the training data to those of real reporting ({bias}). Temperature ({temperature:.3f})
+and the threshold of `confident` ({threshold:.3f}) were fitted on the hardest kinds of sentence of the calibration
+split, for real reporting is harder than sentences made like those it learnt from. The test split chose none of these.
 
 Every sentence it learnt from is invented: written for the project with a language model's help, and reread.
 
@@ -75,10 +78,12 @@ def card(config: StanceConfig, result: dict[str, Any]) -> str:
         claim=CLAIM_TEMPLATES["place"],
         labels=", ".join(STANCES),
         base_model=config.base_model,
+        start=config.train_config["base_model"],
         created=config.created[:10],
         dataset_sha256=config.dataset_sha256,
         swap_share=config.train_config["swap_share"],
         attacker_share=config.train_config["attacker_share"],
+        bias=", ".join(f"{stance} {value:+.2f}" for stance, value in zip(STANCES, config.bias, strict=True)),
         temperature=config.temperature,
         threshold=config.threshold,
         train_config=json.dumps(config.train_config, indent=2),
