@@ -73,16 +73,25 @@ class Batcher:
         return job.logits
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._jobs:
             batch = self._next_batch()
             WAITING.set(self.waiting_tokens)
-            try:
-                logits = await loop.run_in_executor(self._thread, self._compute, _encodings(batch))
-            except Exception as error:
-                await self._one_by_one(batch, error)
-            else:
-                _deliver(batch, logits)
+            await self._answer(batch)
+
+    async def _answer(self, batch: _Batch) -> None:
+        """Compute a batch; where that fails, each window alone: only the request whose window fails is failed."""
+        try:
+            logits = await asyncio.get_running_loop().run_in_executor(self._thread, self._compute, _encodings(batch))
+        except Exception as error:
+            if len(batch) > 1:
+                for window in batch:
+                    await self._answer([window])
+                return
+            ((job, _),) = batch
+            if not job.done.done():
+                job.done.set_exception(error)
+        else:
+            _deliver(batch, logits)
 
     def _compute(self, encodings: list[Encoding]) -> NDArray[np.float64]:
         begun = time.perf_counter()
@@ -113,22 +122,6 @@ class Batcher:
             job.waiting.remove(index)
         self.waiting_tokens -= sum(map(_length, batch))
         self._jobs = deque(job for job in self._jobs if job.waiting)
-
-    async def _one_by_one(self, batch: _Batch, error: Exception) -> None:
-        """Compute each window alone, so that only the request whose window fails is failed."""
-        if len(batch) == 1:
-            ((job, _),) = batch
-            if not job.done.done():
-                job.done.set_exception(error)
-            return
-        loop = asyncio.get_running_loop()
-        for window in batch:
-            try:
-                logits = await loop.run_in_executor(self._thread, self._compute, _encodings([window]))
-            except Exception as own_error:
-                await self._one_by_one([window], own_error)
-            else:
-                _deliver([window], logits)
 
     def _drop(self, job: _Job) -> None:
         """Forget what still waits of a request that is over."""
